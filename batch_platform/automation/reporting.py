@@ -1,0 +1,163 @@
+"""How a run tells Dagster what became of each partition, alone or in a range.
+
+Dagster records a range run's metadata, data version and check results once for the whole range. The platform's
+contract is per partition: each good day is materialized with its own data version and check results, and a bad
+day is a failed check and a missing materialization that neither blocks nor poisons the others.
+
+Two private parts of Dagster are used, here and nowhere else: an evaluation that names its partition, and the
+output marker that suppresses the automatic materialization of the whole range. A canary test holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluation,
+    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
+from batch_platform.errors import BatchPlatformError
+from batch_platform.outcomes import CheckOutcome, Markdown, MetadataItem, PartitionOutcome
+
+DATA_VERSION_TAG = "dagster/data_version"
+ERROR_CHECK = "produced"
+"""The check that fails for a partition which could not be produced, and says why."""
+
+TRANSIENT = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def asset_key(table: str) -> dg.AssetKey:
+    """The Dagster key of a table: its path in the lake."""
+    return dg.AssetKey(table.split("/"))
+
+
+def check_specs(
+    table: str, checks: Mapping[str, str], partitions: dg.PartitionsDefinition[str] | None, *, blocking: bool = True
+) -> list[dg.AssetCheckSpec]:
+    """Specs for a table's checks (name -> description), with `ERROR_CHECK` added in front."""
+    described = {ERROR_CHECK: "The partition was produced; if not, the reason.", **checks}
+    return [
+        dg.AssetCheckSpec(name, asset=asset_key(table), description=text, blocking=blocking, partitions_def=partitions)
+        for name, text in described.items()
+    ]
+
+
+def keys_of(context: dg.AssetExecutionContext) -> list[str]:
+    """The partition keys a step must produce; `[""]` for a table without partitions."""
+    return list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else [""]
+
+
+def report(
+    context: dg.AssetExecutionContext, table: str, outcomes: Sequence[PartitionOutcome]
+) -> Iterator[dg.Output[None] | AssetCheckEvaluation]:
+    """Yield everything Dagster must hear about a step's partitions.
+
+    Raises:
+        dagster.Failure: every partition failed; carries the first error, and is retried only if that error is
+            transient.
+    """
+    good = [outcome for outcome in outcomes if outcome.error is None]
+    bad = [outcome for outcome in outcomes if outcome.error is not None]
+    tables: dict[str, list[PartitionOutcome]] = {table: good}
+    for outcome in good:
+        for name, extra in outcome.extra.items():
+            tables.setdefault(name, []).append(extra)
+    for name, members in tables.items():
+        for outcome in members:
+            context.log_event(_materialization(name, outcome))
+    yield from _evaluations(context, table, outcomes)
+    for outcome in bad:
+        context.log.error(_one_line(outcome.error))
+    if bad and not good:
+        raise failure(bad[0].error, others=len(bad) - 1)
+    # Outputs come last: Dagster starts the steps downstream when a step has ended, whatever it yielded.
+    for output in context.op_execution_context.op_def.output_defs:
+        if output.name in context.op_execution_context.selected_output_names:
+            yield dg.Output(
+                None, output_name=output.name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+            )
+
+
+def failure(error: BatchPlatformError | None, others: int = 0) -> dg.Failure:
+    """The Dagster failure for a platform error: its one line, retried only if the error is transient."""
+    assert error is not None
+    text = _one_line(error) + (f" [and {others} more partitions failed]" if others else "")
+    return dg.Failure(description=text, allow_retries=error.transient)
+
+
+def _one_line(error: BatchPlatformError | None) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _materialization(table: str, outcome: PartitionOutcome) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        asset_key=asset_key(table),
+        partition=outcome.key or None,
+        metadata={
+            "dagster/partition_row_count" if outcome.key else "dagster/row_count": outcome.rows,
+            "digest": outcome.digest,
+            **{name: _value(item) for name, item in outcome.metadata.items()},
+        },
+        tags={DATA_VERSION_TAG: outcome.digest},
+    )
+
+
+def _evaluations(
+    context: dg.AssetExecutionContext, table: str, outcomes: Sequence[PartitionOutcome]
+) -> Iterator[AssetCheckEvaluation]:
+    key = asset_key(table)
+    selected = {spec.name: spec for spec in context.assets_def.check_specs if spec.asset_key == key}
+    targets = _targets(context, key, {outcome.key for outcome in outcomes if outcome.error is None})
+    alone = len(outcomes) == 1
+    for outcome in outcomes:
+        for check in (_produced(outcome), *outcome.checks):
+            if check.name not in selected:
+                continue
+            yield AssetCheckEvaluation(
+                asset_key=key,
+                check_name=check.name,
+                passed=check.passed,
+                description=check.description or None,
+                metadata={name: _value(item) for name, item in check.details.items()},
+                target_materialization_data=targets.get(outcome.key),
+                # In a range a failed day must not stop the good ones; conditions look at the spec instead.
+                blocking=selected[check.name].blocking and alone and outcome.error is None,
+                partition=outcome.key or None,
+            )
+
+
+def _produced(outcome: PartitionOutcome) -> CheckOutcome:
+    if outcome.error is None:
+        return CheckOutcome(ERROR_CHECK, True)
+    kind = type(outcome.error).__name__
+    return CheckOutcome(ERROR_CHECK, False, str(outcome.error), {"error": kind, "fix": outcome.error.fix})
+
+
+def _targets(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, keys: set[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    """The newest materialization of each partition, which a check result must name to count for it."""
+    if not keys:
+        return {}
+    chosen = sorted(keys - {""}) or None
+    records = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=key, asset_partitions=chosen), limit=len(keys)
+    ).records
+    return {
+        record.partition_key or "": AssetCheckEvaluationTargetMaterializationData(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+        for record in reversed(records)
+    }
+
+
+def _value(item: MetadataItem) -> Any:
+    if isinstance(item, Markdown):
+        return dg.MetadataValue.md(item.text)
+    if isinstance(item, dict | list):
+        return dg.MetadataValue.json(item)
+    return dg.MetadataValue.null() if item is None else item

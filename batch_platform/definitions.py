@@ -1,0 +1,18 @@
+"""The code location: every pipeline under `defs/`, and the policies that hold for all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from batch_platform.automation.local_events import speed_up_local_events
+
+speed_up_local_events()
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load all pipelines; steps run in one process, since a step uses the machine's cores itself."""
+    pipelines = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return dg.Definitions.merge(pipelines, dg.Definitions(executor=dg.in_process_executor))

@@ -1,0 +1,102 @@
+"""The checks of a feature table, from what a partition really read and what became of its rows.
+
+Belongs here: names, meaning and evaluation of the checks. Does not belong here: the contract's own rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from batch_platform.features.contract import Verdict
+from batch_platform.lake.provenance import InputRead, Ledger
+from batch_platform.outcomes import CheckOutcome
+from batch_platform.partitions import Reading
+
+CHECKS = {
+    "contract": "Rows meet the contract; those that do not stand in quarantine, within the tolerance.",
+    "ledger": "Rows that the SQL yields = rows valid + rows quarantined.",
+    "key_is_unique": "No key stands twice among the valid rows.",
+    "inputs_are_fresh": "Of each input the newest partition that is known at the decision time was read.",
+    "no_future": "Nothing was read that became known after the decision time.",
+}
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What one partition read: `inputs` as recorded, against what `readings` permit at the `decision` time."""
+
+    readings: Sequence[Reading]
+    inputs: Mapping[str, InputRead]
+    key: str
+    decision: datetime
+
+
+def feature_checks(
+    reads: Reads, verdict: Verdict, key: Sequence[str], ledger: Ledger
+) -> tuple[CheckOutcome, ...]:
+    """Evaluate every check in `CHECKS` on one partition."""
+    return (
+        _contract(verdict),
+        CheckOutcome("ledger", ledger.balanced, str(ledger), {"rows": ledger.rows, **ledger.outcomes}),
+        key_is_unique(verdict, key),
+        _inputs_are_fresh(reads),
+        _no_future(reads),
+    )
+
+
+def describe_reads(inputs: Mapping[str, InputRead]) -> list[object]:
+    """Inputs as lines of text: table, version, partitions, digest."""
+    lines: list[object] = []
+    for table, read in inputs.items():
+        stretch = ""
+        if read.partitions:
+            first, last = read.partitions
+            stretch = f"[{first}]" if first == last else f"[{first} to {last}]"
+        lines.append(f"{table}{stretch} version {read.version}, digest {read.digest[:12]}")
+    return lines
+
+
+def _contract(verdict: Verdict) -> CheckOutcome:
+    rejected = verdict.rejected.height
+    if not rejected:
+        return CheckOutcome("contract", True, "every row meets the contract")
+    rules = ", ".join(f"{rule}: {count}" for rule, count in sorted(verdict.broken.items(), key=lambda item: -item[1]))
+    return CheckOutcome("contract", True, f"{rejected} rows quarantined ({rules})", {"quarantined": rejected})
+
+
+def key_is_unique(verdict: Verdict, key: Sequence[str]) -> CheckOutcome:
+    """Whether every valid row has a key of its own, without nulls."""
+    keys = verdict.valid.select(key)
+    twins = keys.height - keys.n_unique() if keys.height else 0
+    blanks = keys.height - keys.drop_nulls().height
+    text = f"{twins} rows repeat the key ({', '.join(key)}), {blanks} have a null in it"
+    return CheckOutcome("key_is_unique", twins == 0 and blanks == 0, text)
+
+
+def _inputs_are_fresh(reads: Reads) -> CheckOutcome:
+    late = []
+    for reading in reads.readings:
+        permitted = reading.keys(reads.key)
+        if reading.timeline.calendar is None or not permitted:
+            continue
+        read = reads.inputs.get(reading.timeline.table)
+        if read is None or read.partitions is None or read.partitions[1] != permitted[-1]:
+            found = read.partitions[1] if read and read.partitions else "nothing"
+            late.append(f"{reading.timeline.table}: expected {permitted[-1]}, read {found}")
+    return CheckOutcome("inputs_are_fresh", not late, "; ".join(late) or "each input is as new as it can be")
+
+
+def _no_future(reads: Reads) -> CheckOutcome:
+    future = []
+    for reading in reads.readings:
+        calendar, available = reading.timeline.calendar, reading.timeline.available
+        read = reads.inputs.get(reading.timeline.table)
+        if calendar is None or available is None or read is None or read.partitions is None:
+            continue
+        known = available.after(calendar.start_of(read.partitions[1]))
+        if known > reads.decision:
+            future.append(f"{reading.timeline.table}[{read.partitions[1]}] is known at {known:%Y-%m-%d %H:%M}")
+    decision = f"decision time {reads.decision:%Y-%m-%d %H:%M %Z}"
+    return CheckOutcome("no_future", not future, "; ".join(future) or f"all inputs known by the {decision}")

@@ -1,0 +1,193 @@
+"""SQL models: templates with `source`, `ref`, `config` and `window`, compiled to one query for one partition.
+
+Belongs here: what a template may say and what it compiles to. Does not belong here: running the query
+(`build.py`) or judging its rows (`contract.py`).
+
+A query never names files: `{{ source('snapshots', 'flights') }}` becomes the relation `"snapshots"."flights"`,
+which holds the permitted partitions and nothing else. Templates run in Jinja's sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from batch_platform.errors import ConfigurationError
+from batch_platform.lake.store import quote_identifier
+from batch_platform.partitions import Window
+
+_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+_CONFIG = {"key", "lookback"}
+
+
+@dataclass(frozen=True)
+class SqlModel:
+    """One model: a template and what it declares about itself.
+
+    Args:
+        name: the file's name; the table is `features/<name>`.
+        path: the file.
+        template: its text.
+        inputs: the tables it reads, in order of first mention.
+        key: the columns that identify a row.
+        lookback: table -> how many of its newest known partitions are read; others are read at the same key.
+    """
+
+    name: str
+    path: Path
+    template: str
+    inputs: tuple[str, ...]
+    key: tuple[str, ...]
+    lookback: Mapping[str, int]
+
+    @property
+    def table(self) -> str:
+        """The table's name in the lake."""
+        return f"features/{self.name}"
+
+    @property
+    def digest(self) -> str:
+        """A digest of the template; a comment counts, as the text is what a person reviewed."""
+        return hashlib.sha256(self.template.encode()).hexdigest()[:32]
+
+    def compile(self, window: Window | None) -> str:
+        """The query for the partition with this window.
+
+        Raises:
+            ConfigurationError: the template fails, with its file and line.
+        """
+        return _render(self.path, self.template, _Mentions(), window)
+
+
+def load_models(folder: Path) -> list[SqlModel]:
+    """All models of a pipeline's folder, in the order of their names.
+
+    Raises:
+        ConfigurationError: the folder is missing or has no models, or a model is wrong: `file:line: what`.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError("the folder of SQL models does not exist", where=str(folder), fix="create it")
+    models = [load_model(path) for path in sorted(folder.glob("*.sql"))]
+    if not models:
+        raise ConfigurationError("the folder holds no SQL model", where=str(folder), fix="add <name>.sql")
+    return models
+
+
+def load_model(path: Path) -> SqlModel:
+    """Read one model and find out what it reads, by rendering it once."""
+    if not _NAME.match(path.stem):
+        raise ConfigurationError(
+            f"{path.stem!r} is not a table name", where=str(path), fix="use lower case letters, digits and _"
+        )
+    try:
+        template = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"is not UTF-8 at byte {error.start}", where=str(path)) from error
+    mentions = _Mentions()
+    _render(path, template, mentions, None)
+    return SqlModel(
+        path.stem, path, template, tuple(mentions.tables), _key(path, mentions), _lookback(path, mentions)
+    )
+
+
+class _Mentions:
+    """Collects what a template says about itself while it renders."""
+
+    def __init__(self) -> None:
+        self.tables: list[str] = []
+        self.config: dict[str, object] = {}
+
+    def source(self, stage: str, name: str) -> str:
+        if stage != "snapshots":
+            raise ConfigurationError(f"source({stage!r}, ...) is unknown", fix="use source('snapshots', '<name>')")
+        return self._relation("snapshots", name)
+
+    def ref(self, name: str) -> str:
+        return self._relation("features", name)
+
+    def configure(self, **settings: object) -> str:
+        unknown = sorted(settings.keys() - _CONFIG)
+        if unknown:
+            raise ConfigurationError(f"config() has no {unknown[0]!r}", fix=f"it takes {', '.join(sorted(_CONFIG))}")
+        self.config |= settings
+        return ""
+
+    def _relation(self, stage: str, name: str) -> str:
+        if not isinstance(name, str) or not _NAME.match(name):
+            raise ConfigurationError(f"{name!r} is not a table name", fix="use lower case letters, digits and _")
+        if f"{stage}/{name}" not in self.tables:
+            self.tables.append(f"{stage}/{name}")
+        return f"{quote_identifier(stage)}.{quote_identifier(name)}"
+
+
+class _WindowLiterals:
+    """`window.start` and `window.end` as SQL literals; fixed dates while a model is only being read."""
+
+    def __init__(self, window: Window | None) -> None:
+        self.start = _timestamp(window.start.isoformat() if window else "2000-01-01T00:00:00+00:00")
+        self.end = _timestamp(window.end.isoformat() if window else "2000-01-02T00:00:00+00:00")
+
+
+def _timestamp(iso: str) -> str:
+    return f"TIMESTAMPTZ '{iso}'"
+
+
+def _render(path: Path, template: str, mentions: _Mentions, window: Window | None) -> str:
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    names = {
+        "source": mentions.source,
+        "ref": mentions.ref,
+        "config": mentions.configure,
+        "window": _WindowLiterals(window),
+    }
+    try:
+        return environment.from_string(template).render(names)
+    except TemplateSyntaxError as error:
+        _refuse(path, error.lineno, error.message or "syntax error")
+    except (TemplateError, ConfigurationError, TypeError) as error:
+        _refuse(path, _template_line(error), str(error))
+
+
+def _refuse(path: Path, line: int, message: str) -> NoReturn:
+    raise ConfigurationError(message, where=f"{path}:{line}") from None
+
+
+def _template_line(error: BaseException) -> int:
+    """The line of the template in which an error was raised: Jinja maps its frames to template lines."""
+    line, trace = 1, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _key(path: Path, mentions: _Mentions) -> tuple[str, ...]:
+    key = mentions.config.get("key")
+    if not isinstance(key, list | tuple) or not key or not all(isinstance(name, str) for name in key):
+        raise ConfigurationError(
+            "the model names no key", where=f"{path}:1", fix="add {{ config(key=['column', ...]) }}"
+        )
+    return tuple(key)
+
+
+def _lookback(path: Path, mentions: _Mentions) -> dict[str, int]:
+    declared = mentions.config.get("lookback", {})
+    if not isinstance(declared, Mapping):
+        raise ConfigurationError("lookback is not a mapping", where=f"{path}:1", fix="lookback={'table': 28}")
+    found: dict[str, int] = {}
+    for name, count in declared.items():
+        table = next((table for table in mentions.tables if table.split("/")[1] == name), None)
+        if table is None:
+            raise ConfigurationError(f"lookback names {name!r}, which the model does not read", where=f"{path}:1")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ConfigurationError(f"lookback of {name!r} is {count!r}", where=f"{path}:1", fix="use 1 or more")
+        found[table] = count
+    return found

@@ -1,0 +1,171 @@
+"""The one way a table changes: replacing whole partitions in a single, optimistic Delta transaction.
+
+Belongs here: the commit loop and what it refuses. Does not belong here: computing rows or writing files, which
+happens before and is invisible until the commit.
+
+Delta's own conflict resolution accepts two concurrent commits that create the same new partition, which leaves
+every row twice. Retries are therefore turned off: any foreign commit makes ours fail, and the loop looks at the
+table afresh. Files already live under the wanted name stay as they are, so a rerun commits nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from batch_platform.errors import LakeError, first_line
+from batch_platform.lake.digest import logical_type
+from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, Provenance
+from batch_platform.lake.table import DataFile, Table, live_files
+from batch_platform.partitions import PARTITION_COLUMN
+
+ATTEMPTS = 50
+LOG_RETENTION = "interval 36500 days"
+"""The log is the provenance: forgetting it is an explicit act, never a side effect of a checkpoint."""
+
+_CONFIGURATION = {"delta.logRetentionDuration": LOG_RETENTION, "delta.enableExpiredLogCleanup": "false"}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a commit did: the table's version afterwards and the partitions whose content or record is new."""
+
+    version: int
+    changed: frozenset[str]
+
+
+def replace_partitions(
+    table: Table, schema: pa.Schema, files: Mapping[str, Sequence[DataFile]], provenance: Provenance
+) -> Commit:
+    """Make `files` the whole content of their partitions, atomically; all other partitions stay untouched.
+
+    Args:
+        table: the table, created on its first commit.
+        schema: the columns of the files, without the partition column.
+        files: the new files of each partition; a computed and empty partition has one zero-row file.
+        provenance: complete, with one record per partition in `files`.
+
+    Raises:
+        ProvenanceError: the provenance is incomplete or a ledger does not balance.
+        LakeError: a file lies outside its partition, the schema is not compatible with the table's, the store
+            refuses, or other writers kept winning for `ATTEMPTS` attempts.
+    """
+    provenance.refuse_if_incomplete(table.name)
+    _refuse_strangers(table, files, provenance)
+    partitioned = WHOLE_TABLE not in files
+    for attempt in range(ATTEMPTS):
+        delta = table.open() or _create(table, schema, partitioned)
+        _adapt_schema(table, delta, schema)
+        base = int(delta.version())
+        known = table.records(files)
+        changed = {
+            key
+            for key, record in provenance.partitions.items()
+            if key not in known or known[key].record.content != record.content
+        }
+        if not changed:
+            return Commit(base, frozenset())
+        record = replace(provenance, partitions={key: provenance.partitions[key] for key in sorted(changed)})
+        try:
+            delta.create_write_transaction(
+                _actions(delta, {key: files[key] for key in changed}, partitioned),
+                "append",
+                delta.schema(),
+                partition_by=[PARTITION_COLUMN] if partitioned else [],
+                commit_properties=CommitProperties(
+                    custom_metadata={METADATA_KEY: record.to_json()}, max_commit_retries=0
+                ),
+            )
+        except CommitFailedError:
+            # Full jitter; it decides who waits, never what is written.
+            time.sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))
+            continue
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"commit refused: {first_line(error)}", where=table.name) from error
+        # Without conflict resolution the commit is the base's direct successor, or it is not at all.
+        return Commit(base + 1, frozenset(changed))
+    raise LakeError(f"other writers won {ATTEMPTS} times in a row", where=table.name, transient=True)
+
+
+def _refuse_strangers(table: Table, files: Mapping[str, Sequence[DataFile]], provenance: Provenance) -> None:
+    if set(files) != set(provenance.partitions):
+        raise LakeError("files and provenance name different partitions", where=table.name)
+    for key, members in files.items():
+        folder = "" if key == WHOLE_TABLE else f"{PARTITION_COLUMN}={key}/"
+        for file in members:
+            inside = file.path.startswith(folder) and "/" not in file.path[len(folder) :]
+            if file.partition != key or not inside:
+                raise LakeError(f"file {file.path!r} lies outside partition {key!r}", where=table.name)
+        if not members:
+            raise LakeError(f"partition {key!r} has no file", where=table.name, fix="write a zero-row file")
+
+
+def _create(table: Table, schema: pa.Schema, partitioned: bool) -> DeltaTable:
+    for field in schema:
+        logical_type(field.name, field.type)
+    full = schema.append(pa.field(PARTITION_COLUMN, pa.string())) if partitioned else schema
+    try:
+        DeltaTable.create(
+            table.uri,
+            Schema.from_arrow(full),
+            mode="ignore",
+            partition_by=[PARTITION_COLUMN] if partitioned else None,
+            configuration=_CONFIGURATION,
+            storage_options=dict(table.lake.options),
+        )
+    except CommitFailedError:
+        pass  # another writer created it at the same moment
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"cannot be created: {first_line(error)}", where=table.name) from error
+    try:
+        return DeltaTable(table.uri, storage_options=dict(table.lake.options))
+    except (TableNotFoundError, DeltaError, OSError) as error:
+        raise LakeError(f"cannot be opened: {first_line(error)}", where=table.name) from error
+
+
+def _adapt_schema(table: Table, delta: DeltaTable, schema: pa.Schema) -> None:
+    """Add columns that the table lacks; refuse columns that changed their type or vanished."""
+    stored = pa.schema(delta.schema())
+    new = [field for field in schema if field.name not in stored.names]
+    for field in schema:
+        if field.name in stored.names:
+            had, has = (logical_type(field.name, kind) for kind in (stored.field(field.name).type, field.type))
+            if had != has:
+                raise LakeError(
+                    f"column {field.name!r} was {had} and is now {has}",
+                    where=table.name,
+                    fix="give the column a new name, or move the old table away",
+                )
+    gone = [name for name in stored.names if name not in schema.names and name != PARTITION_COLUMN]
+    if gone:
+        raise LakeError(
+            f"column {gone[0]!r} is no longer written", where=table.name, fix="keep it, or move the old table away"
+        )
+    if new:
+        try:
+            delta.alter.add_columns(list(Schema.from_arrow(pa.schema(new)).fields))
+        except CommitFailedError:
+            pass  # the next look at the table tells whether someone else added them
+        delta.update_incremental()
+
+
+def _actions(
+    delta: DeltaTable, files: Mapping[str, Sequence[DataFile]], partitioned: bool
+) -> list[AddAction | RemoveAction]:
+    live = {path: key for path, key in live_files(delta).items() if key in files}
+    wanted = {file.path: file for members in files.values() for file in members}
+    now = int(time.time() * 1000)
+    adds = [file.add_action(partitioned=partitioned) for path, file in wanted.items() if path not in live]
+    removes = [
+        RemoveAction(path, True, now, partition_values={PARTITION_COLUMN: key} if partitioned else {})
+        for path, key in live.items()
+        if path not in wanted
+    ]
+    return [*adds, *removes]

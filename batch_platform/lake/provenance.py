@@ -1,0 +1,194 @@
+"""Where every partition came from: the record that each commit carries, and the row ledger inside it.
+
+Belongs here: the shape of the record, its completeness, and reading it back from a table's log. Does not
+belong here: gathering its parts (stages do) or committing it (`commit.py` does).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from batch_platform.errors import ProvenanceError
+
+METADATA_KEY = "batch_platform"
+WHOLE_TABLE = ""
+"""Stands for the partition key of a table that has no partitions."""
+
+
+class Stage(StrEnum):
+    """The kind of table, which decides what its provenance must name."""
+
+    SNAPSHOT = "snapshots"
+    FEATURES = "features"
+    PREDICTIONS = "predictions"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The row ledger of one partition: `rows` came in, and `outcomes` says what became of each of them."""
+
+    rows: int
+    outcomes: Mapping[str, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row that came in is accounted for exactly once."""
+        return self.rows == sum(self.outcomes.values()) and all(count >= 0 for count in self.outcomes.values())
+
+    def __str__(self) -> str:
+        return f"{self.rows} rows = " + " + ".join(f"{count} {name}" for name, count in self.outcomes.items())
+
+
+@dataclass(frozen=True)
+class InputRead:
+    """What one partition read of one input table: which partitions, at which version, with which content."""
+
+    version: int
+    digest: str
+    partitions: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """One source file that a snapshot captured."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class ModelUsed:
+    """The model version that scored a partition."""
+
+    name: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class PartitionRecord:
+    """One partition's part of a commit: its content digest, its ledger and what it was made from."""
+
+    digest: str
+    ledger: Ledger
+    inputs: Mapping[str, InputRead] = field(default_factory=dict)
+    sources: tuple[SourceRead, ...] = ()
+    model: ModelUsed | None = None
+
+    @property
+    def content(self) -> tuple[str, Ledger, tuple[SourceRead, ...], ModelUsed | None]:
+        """What must be equal for a rerun to have changed nothing."""
+        return (self.digest, self.ledger, self.sources, self.model)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The record of one commit. Complete, or the commit is refused.
+
+    `seconds` is wall time and `cost` is in dollars (see `telemetry.cost`). `quarantine_version` is the version
+    of the quarantine table that holds this commit's rejected rows, committed before this one.
+    """
+
+    stage: Stage
+    run_id: str
+    engine: str
+    seconds: float
+    cost: float
+    partitions: Mapping[str, PartitionRecord]
+    sql_digest: str | None = None
+    quarantine_version: int | None = None
+    package_version: str = ""
+    git_commit: str = ""
+
+    def refuse_if_incomplete(self, table: str) -> None:
+        """Check that nothing is missing and that each ledger balances.
+
+        Raises:
+            ProvenanceError: naming the first thing that is missing, or the ledger that does not balance.
+        """
+        missing = [
+            name for name in ("run_id", "engine", "package_version", "git_commit") if not getattr(self, name)
+        ]
+        if self.stage is Stage.FEATURES and not self.sql_digest:
+            missing.append("sql_digest")
+        for key, record in self.partitions.items():
+            place = f"{table}[{key}]" if key else table
+            if not record.ledger.balanced:
+                raise ProvenanceError(f"the row ledger does not balance: {record.ledger}", where=place)
+            if not record.digest:
+                missing.append(f"digest of {place}")
+            if self.stage is Stage.SNAPSHOT and not record.sources:
+                missing.append(f"source files of {place}")
+            if self.stage in (Stage.FEATURES, Stage.PREDICTIONS) and not record.inputs:
+                missing.append(f"input versions of {place}")
+            if self.stage is Stage.PREDICTIONS and record.model is None:
+                missing.append(f"model version of {place}")
+        if missing:
+            raise ProvenanceError(f"provenance is incomplete, {missing[0]} is missing", where=table)
+
+    def to_json(self) -> str:
+        """The record as it stands in the table's log."""
+        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Provenance:
+        """Read a record back from a table's log."""
+        raw = json.loads(text)
+        partitions = {key: _partition_record(value) for key, value in raw.pop("partitions").items()}
+        return cls(stage=Stage(raw.pop("stage")), partitions=partitions, **raw)
+
+
+def _partition_record(raw: dict[str, Any]) -> PartitionRecord:
+    return PartitionRecord(
+        digest=raw["digest"],
+        ledger=Ledger(**raw["ledger"]),
+        inputs={
+            name: InputRead(
+                read["version"], read["digest"], tuple(read["partitions"]) if read["partitions"] else None
+            )
+            for name, read in raw["inputs"].items()
+        },
+        sources=tuple(SourceRead(**source) for source in raw["sources"]),
+        model=ModelUsed(**raw["model"]) if raw["model"] else None,
+    )
+
+
+@cache
+def package_version() -> str:
+    """The installed version of the platform."""
+    try:
+        return version("batch-platform")
+    except PackageNotFoundError:
+        return "uninstalled"
+
+
+@cache
+def git_commit() -> str:
+    """The commit of the project that runs: `BATCH_PLATFORM_GIT_COMMIT`, else the checkout's, else `unversioned`.
+
+    A checkout with uncommitted changes is marked `+dirty`: such a commit does not name the code that ran.
+    """
+    named = os.environ.get("BATCH_PLATFORM_GIT_COMMIT")
+    if named:
+        return named
+
+    def git(*arguments: str) -> str:
+        place = Path(__file__).parent
+        done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unversioned"

@@ -1,0 +1,114 @@
+"""Where tables lie: a folder on a disk or a prefix in an object store, behind one interface.
+
+Belongs here: opening a lake, naming tables safely, making files appear whole. Does not belong here: anything
+that knows about rows or commits. Credentials come from the environment only and are never kept or shown.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from batch_platform.errors import ConfigurationError, LakeError, first_line
+
+_TABLE_NAME = re.compile(r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A root under which every asset has one Delta table, at the path that its asset key spells.
+
+    Args:
+        root: an absolute folder, or a URL such as `s3://bucket/prefix`.
+        options: settings of the object store (endpoint, region, ...), in the names that delta-rs gives them.
+            Credentials are refused here: they come from the environment.
+    """
+
+    root: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        secret = next((name for name in self.options if re.search("secret|token|password|key_id", name, re.I)), None)
+        if secret:
+            raise ConfigurationError(
+                f"the lake option {secret!r} holds a credential", fix="set it as an environment variable instead"
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the lake is a folder on this machine."""
+        return "://" not in self.root
+
+    def uri(self, table: str) -> str:
+        """The address of a table's folder; `table` is an asset key such as `features/flight_features`."""
+        if not _TABLE_NAME.match(table):
+            raise ConfigurationError(
+                f"{table!r} is not a table name", fix="use <stage>/<name> in lower case letters, digits and _"
+            )
+        return f"{self.root.rstrip('/')}/{table}"
+
+    def write_parquet(self, table: str, path: str, rows: pa.Table) -> int:
+        """Write one Parquet file into a table's folder, whole or not at all; returns its size in bytes.
+
+        `path` is relative to the table's folder. A file that exists already is kept: names derive from
+        content or from a fingerprint of everything that determines it.
+
+        Raises:
+            LakeError: the store refuses, is unreachable or is full; nothing is left behind.
+        """
+        if self.is_local:
+            return self._write_local(Path(self.uri(table)) / path, rows)
+        from deltalake.fs import DeltaStorageHandler
+
+        store = pafs.PyFileSystem(DeltaStorageHandler(self.uri(table), dict(self.options)))
+        try:
+            known = store.get_file_info(path)
+            if known.type == pafs.FileType.NotFound:
+                # An object appears when its upload completes, never in part.
+                with store.open_output_stream(path) as sink:
+                    _write(rows, sink)
+                known = store.get_file_info(path)
+        except OSError as error:
+            raise LakeError(
+                f"cannot write {path}: {first_line(error)}", where=table, fix="check the store and its credentials"
+            ) from error
+        return int(known.size)
+
+    def _write_local(self, target: Path, rows: pa.Table) -> int:
+        if target.exists():
+            return target.stat().st_size
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as sink:
+                _write(rows, sink)
+                sink.flush()
+                os.fsync(sink.fileno())
+            partial.rename(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise LakeError(
+                "the disk is full" if full else f"cannot write: {first_line(error)}",
+                where=str(target.parent),
+                fix="free space and run the partition again" if full else "check the folder's permissions",
+            ) from error
+        return target.stat().st_size
+
+
+def _write(rows: pa.Table, sink: pa.NativeFile) -> None:
+    pq.write_table(rows, sink, compression="zstd", compression_level=1, version="2.6", coerce_timestamps="us")
+
+
+def quote_identifier(name: str) -> str:
+    """A name as a SQL identifier that cannot end early."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,4 @@
+import dagster as dg
+class ModelVersion(dg.Component, dg.Model, dg.Resolvable):
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        return dg.Definitions()

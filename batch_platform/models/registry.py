@@ -1,0 +1,246 @@
+"""The model registry: immutable, digest-pinned versions in MLflow, and which of them serves when.
+
+Belongs here: registering, finding, loading and promoting versions. Does not belong here: training, or deciding
+whether a version deserves promotion (`gate.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from batch_platform.errors import RegistryError, first_line
+from batch_platform.models import artifact
+from batch_platform.settings import Settings
+
+CHAMPION = "champion"
+DIGEST, WINDOW, WINDOW_START, PROMOTED = "digest", "serving_window", "serving_window_start", "promoted"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version of a model.
+
+    Args:
+        name: the model's name.
+        number: the version's number, a string as in MLflow.
+        digest: over its tensors and configuration.
+        window: key of the window that it serves.
+        window_start: when that window begins.
+        promoted: whether it may serve.
+        metrics: figures from its holdout, as they were registered.
+    """
+
+    name: str
+    number: str
+    digest: str
+    window: str
+    window_start: datetime
+    promoted: bool
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Registry:
+    """The registry that the settings name.
+
+    Raises (every method):
+        RegistryError: the registry is unreachable, or holds no version that fits.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._address, self._artifacts = settings.registry, settings.artifacts
+        if self._address.startswith("sqlite:///"):
+            Path(self._address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        # A registry that is down should be reported within seconds; runs are retried by their own policy.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        with self._reaching():
+            import mlflow
+
+            self._client = mlflow.MlflowClient(tracking_uri=self._address, registry_uri=self._address)
+
+    def register(
+        self,
+        name: str,
+        model: artifact.Model,
+        example: pa.Table,
+        *,
+        window: str,
+        window_start: datetime,
+        metrics: Mapping[str, float],
+        parameters: Mapping[str, str],
+    ) -> Version:
+        """Make a trained model an immutable version; the same model for the same window is registered once.
+
+        Args:
+            name: the model's name.
+            model: the model.
+            example: a few rows of its features, which become the signature and the input example.
+            window: key of the window that it serves.
+            window_start: when that window begins.
+            metrics: figures from its holdout.
+            parameters: what determined it: training window, seed, input digests.
+        """
+        digest = artifact.digest_of(model)
+        known = next((v for v in self.versions(name) if v.digest == digest and v.window == window), None)
+        if known is not None:
+            return known
+        tags = {DIGEST: digest, WINDOW: window, WINDOW_START: window_start.isoformat(), PROMOTED: "false"}
+        with self._reaching(), tempfile.TemporaryDirectory() as scratch:
+            folder = _as_mlflow_model(model, example, Path(scratch))
+            run = self._client.create_run(self._experiment(name), run_name=f"{name} {window}", tags=tags)
+            for key, value in parameters.items():
+                self._client.log_param(run.info.run_id, key, value)
+            for key, number in metrics.items():
+                self._client.log_metric(run.info.run_id, key, number)
+            self._client.log_artifacts(run.info.run_id, str(folder), "model")
+            self._client.set_terminated(run.info.run_id)
+            if not self._client.search_registered_models(f"name = '{name}'"):
+                self._client.create_registered_model(name)
+            source = f"{run.info.artifact_uri}/model"
+            made = self._client.create_model_version(name, source, run.info.run_id, tags=tags)
+        return Version(name, str(made.version), digest, window, window_start, False, dict(metrics))
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions of a model, oldest first."""
+        with self._reaching():
+            found = self._client.search_model_versions(f"name = '{name}'", max_results=10_000)
+        versions = [
+            Version(
+                name,
+                str(version.version),
+                version.tags[DIGEST],
+                version.tags[WINDOW],
+                datetime.fromisoformat(version.tags[WINDOW_START]),
+                version.tags.get(PROMOTED) == "true",
+            )
+            for version in found
+            if DIGEST in version.tags and WINDOW in version.tags
+        ]
+        return sorted(versions, key=lambda version: int(version.number))
+
+    def promote(self, version: Version) -> None:
+        """Let a version serve its window, and make it the champion if no promoted version serves a later one."""
+        later = [v for v in self.versions(version.name) if v.promoted and v.window_start > version.window_start]
+        with self._reaching():
+            self._client.set_model_version_tag(version.name, version.number, PROMOTED, "true")
+            if not later:
+                self._client.set_registered_model_alias(version.name, CHAMPION, version.number)
+
+    def as_of(self, name: str, moment: datetime) -> Version:
+        """The newest promoted version whose serving window has begun at `moment`."""
+        begun = [v for v in self.versions(name) if v.promoted and v.window_start <= moment]
+        if not begun:
+            raise RegistryError(
+                f"no promoted version of {name!r} serves {moment:%Y-%m-%d %H:%M %Z}",
+                where=f"models/{name}",
+                fix="materialize the model for that window, or look at its gate check",
+            )
+        return max(begun, key=lambda version: (version.window_start, int(version.number)))
+
+    def champion(self, name: str) -> Version:
+        """The version that the alias `champion` names."""
+        from mlflow.exceptions import MlflowException
+
+        with self._reaching():
+            try:
+                number = str(self._client.get_model_version_by_alias(name, CHAMPION).version)
+            except MlflowException as error:
+                raise RegistryError(f"{name!r} has no champion", fix="promote a version") from error
+        return self.numbered(name, number)
+
+    def numbered(self, name: str, number: str) -> Version:
+        """The version with this number, promoted or not."""
+        found = next((version for version in self.versions(name) if version.number == number), None)
+        if found is None:
+            raise RegistryError(f"{name!r} has no version {number}", fix="see `batch-platform models`")
+        return found
+
+    def metrics(self, version: Version) -> dict[str, float]:
+        """The figures that were registered with a version."""
+        with self._reaching():
+            run_id = self._client.get_model_version(version.name, version.number).run_id
+            return dict(self._client.get_run(run_id).data.metrics)
+
+    def load(self, version: Version) -> artifact.Model:
+        """Load a version's model and verify its digest.
+
+        Raises:
+            ModelError: the artifact is missing, damaged or not the one that was registered.
+        """
+        with self._reaching():
+            source = self._client.get_model_version_download_uri(version.name, version.number)
+            if source.startswith("file://") or "://" not in source:
+                return artifact.load(Path(source.removeprefix("file://")) / "data" / _DATA, version.digest)
+            import mlflow
+
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = mlflow.artifacts.download_artifacts(f"{source}/data/{_DATA}", dst_path=scratch)
+                return artifact.load(Path(folder), version.digest)
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self._client.create_experiment(name, artifact_location=_location(self._artifacts, name)))
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Turn whatever MLflow or its database raise into one line, without the address's credentials."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            place = self._address.rsplit("@", 1)[-1]
+            reason = first_line(error).replace(self._address, place)
+            raise RegistryError(
+                f"the model registry fails: {reason}", where=place, fix="check BATCH_PLATFORM_REGISTRY", transient=True
+            ) from None
+
+
+_DATA = "model"
+
+
+def _location(artifacts: str, name: str) -> str:
+    return f"{artifacts}/{name}" if "://" in artifacts else f"file://{Path(artifacts).resolve()}/{name}"
+
+
+def _as_mlflow_model(model: artifact.Model, example: pa.Table, scratch: Path) -> Path:
+    """The model as a folder that any MLflow tool understands; its loader is `models/pyfunc.py`."""
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    columns = [ColSpec(_mlflow_type(field.type), field.name, required=False) for field in example.schema]
+    signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double", "score")]))
+    artifact.save(model, scratch / _DATA)
+    folder = scratch / "mlflow"
+    mlflow.pyfunc.save_model(
+        str(folder),
+        loader_module="batch_platform.models.pyfunc",
+        data_path=str(scratch / _DATA),
+        signature=signature,
+        input_example=example.to_pandas(),
+        pip_requirements=["batch-platform"],
+    )
+    return folder
+
+
+def _mlflow_type(kind: pa.DataType) -> Any:
+    if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
+        return "string"
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    return "long" if pa.types.is_int64(kind) else "integer" if pa.types.is_integer(kind) else "double"

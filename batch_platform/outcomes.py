@@ -1,0 +1,72 @@
+"""What a run did to each partition, in terms that need no orchestrator.
+
+Stage functions return these; `automation/reporting.py` turns them into Dagster's events, the CLI into lines of
+text, and tests read them as they are. Nothing here computes anything.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from batch_platform.errors import BatchPlatformError
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Markdown:
+    """Metadata to be shown as formatted text."""
+
+    text: str
+
+    @classmethod
+    def picture(cls, png: bytes, alternative: str) -> Markdown:
+        """A PNG shown inline, with a text for those who cannot see it."""
+        return cls(f"![{alternative}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+MetadataItem = Scalar | Markdown | dict[str, object] | list[object]
+Metadata = Mapping[str, MetadataItem]
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """The result of one check on one partition; `details` are the figures behind it."""
+
+    name: str
+    passed: bool
+    description: str = ""
+    details: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PartitionOutcome:
+    """What became of one partition.
+
+    Args:
+        key: the partition's key, `""` for a table without partitions.
+        digest: its content digest, which is its Dagster data version; empty when `error` is set.
+        rows: rows in the partition.
+        metadata: what a person wants to see beside it.
+        checks: the checks that were evaluated on it.
+        error: why the partition was not produced; its earlier content is then untouched.
+        extra: outcomes of further tables that the same step wrote, by table name.
+    """
+
+    key: str
+    digest: str = ""
+    rows: int = 0
+    metadata: Metadata = field(default_factory=dict)
+    checks: tuple[CheckOutcome, ...] = ()
+    error: BatchPlatformError | None = None
+    extra: Mapping[str, PartitionOutcome] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run on whose behalf a stage works: its id and who executes it, for the provenance record."""
+
+    run_id: str
+    engine: str = "local"

@@ -1,0 +1,314 @@
+"""Cadences, windows, time zones, and how one cadence maps onto another.
+
+Belongs here: the calendar arithmetic that turns `cadence`, `available` and `known_at` into partition keys,
+windows, lags and Dagster's partition objects. Does not belong here: anything that reads a table.
+
+The calendar itself is Dagster's: keys and windows are those of its `TimeWindowPartitionsDefinition`, so that a
+key means the same in the UI, in a file path and in SQL. Dagster is imported only when a calendar is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from batch_platform.errors import ConfigurationError, PartitionKeyError
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PARTITION_COLUMN = "partition_key"
+
+
+class Cadence(StrEnum):
+    """How often a table gets a new partition."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+_CRON = {
+    Cadence.HOURLY: "0 * * * *",
+    Cadence.DAILY: "0 0 * * *",
+    Cadence.WEEKLY: "0 0 * * 0",
+    Cadence.MONTHLY: "0 0 1 * *",
+}
+_KEY_FORMAT = {Cadence.HOURLY: "%Y-%m-%d-%H:%M"}
+_TYPICAL = {
+    Cadence.HOURLY: timedelta(hours=1),
+    Cadence.DAILY: timedelta(days=1),
+    Cadence.WEEKLY: timedelta(weeks=1),
+    Cadence.MONTHLY: timedelta(days=30),
+}
+
+
+@dataclass(frozen=True)
+class Window:
+    """The half-open stretch of time `[start, end)` that one partition covers; both time-zone aware."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Offset:
+    """A moment relative to a partition's start on the wall clock, such as `-1d 18:00` or `6h`.
+
+    `days` moves the date, `clock` replaces the time of day where it is given, and `hours` is added to what
+    results. Wall-clock arithmetic keeps `-1d 18:00` at six in the evening across clock changes.
+    """
+
+    text: str
+    days: int = 0
+    hours: int = 0
+    clock: time | None = None
+
+    _PATTERN = re.compile(r"^(?:(?P<days>[+-]?\d+)d)?\s*(?:(?P<hours>[+-]?\d+)h)?\s*(?:(?P<clock>\d{1,2}:\d{2}))?$")
+
+    @classmethod
+    def parse(cls, text: str) -> Offset:
+        """Read `-1d 18:00`, `+1d`, `6h` or `06:00`; raises ConfigurationError on anything else."""
+        match = cls._PATTERN.match(text.strip())
+        if not text.strip() or match is None:
+            raise ConfigurationError(f"{text!r} is not an offset", fix="write it like '-1d 18:00', '+1d' or '6h'")
+        try:
+            clock = time.fromisoformat(match["clock"].zfill(5)) if match["clock"] else None
+        except ValueError as error:
+            raise ConfigurationError(f"{text!r} has no such time of day", fix="use 00:00 to 23:59") from error
+        return cls(text.strip(), int(match["days"] or 0), int(match["hours"] or 0), clock)
+
+    def after(self, start: datetime) -> datetime:
+        """The moment this far from `start`, in `start`'s own time zone."""
+        local = start.replace(tzinfo=None) + timedelta(days=self.days)
+        if self.clock is not None:
+            local = datetime.combine(local.date(), self.clock)
+        return (local + timedelta(hours=self.hours)).replace(tzinfo=start.tzinfo)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The partitions of one table: a cadence from a start date on, in one time zone.
+
+    `ahead` counts the partitions that exist before their window has ended: 0 stops at the last complete one,
+    1 adds the current one (today), 2 the next (tomorrow).
+    """
+
+    cadence: Cadence
+    start: str
+    timezone: str = "UTC"
+    ahead: int = 0
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ConfigurationError(
+                f"unknown time zone {self.timezone!r}", fix="use an IANA name such as America/New_York or UTC"
+            ) from error
+        try:
+            datetime.strptime(self.start, self.key_format)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"start {self.start!r} is not of the form {self.key_format}", fix="quote it in the YAML"
+            ) from error
+        if self.cadence is Cadence.HOURLY and self.timezone != "UTC":
+            raise ConfigurationError(
+                f"hourly partitions in {self.timezone} would repeat an hour every autumn", fix="use timezone: UTC"
+            )
+        if self.ahead < 0:
+            raise ConfigurationError(f"ahead is {self.ahead}", fix="use 0 or more partitions")
+
+    @property
+    def key_format(self) -> str:
+        """The strftime format of this cadence's partition keys."""
+        return _KEY_FORMAT.get(self.cadence, "%Y-%m-%d")
+
+    @cached_property
+    def definition(self) -> dg.TimeWindowPartitionsDefinition:
+        """The same calendar as Dagster's own object."""
+        import dagster as dg
+
+        return dg.TimeWindowPartitionsDefinition(
+            start=self.start,
+            fmt=self.key_format,
+            timezone=self.timezone,
+            cron_schedule=_CRON[self.cadence],
+            end_offset=self.ahead,
+        )
+
+    def window(self, key: str) -> Window:
+        """The window of a partition.
+
+        Raises:
+            PartitionKeyError: the key is malformed, or no partition of this cadence starts there.
+        """
+        shown = repr(key[:40])
+        try:
+            naive = datetime.strptime(key, self.key_format)
+        except ValueError:
+            naive = None
+        if naive is None or naive.strftime(self.key_format) != key:
+            raise PartitionKeyError(
+                f"{shown} is not a {self.cadence} partition key", fix=f"use the form {self._example()}"
+            )
+        window = self.definition.time_window_for_partition_key(key)
+        start, end = window.start, window.end
+        if start.strftime(self.key_format) != key:
+            raise PartitionKeyError(f"no {self.cadence} partition starts at {shown}", fix=f"such as {self._example()}")
+        if key < self.start:
+            raise PartitionKeyError(f"{shown} lies before the first partition {self.start}")
+        zone = ZoneInfo(self.timezone)
+        return Window(start.astimezone(zone), end.astimezone(zone))
+
+    def key_at(self, moment: datetime) -> str:
+        """The key of the partition whose window contains `moment` (which may lie before `start`)."""
+        local = moment.astimezone(ZoneInfo(self.timezone)).replace(minute=0, second=0, microsecond=0)
+        if self.cadence is not Cadence.HOURLY:
+            local = local.replace(hour=0)
+        if self.cadence is Cadence.WEEKLY:
+            local -= timedelta(days=(local.weekday() + 1) % 7)
+        if self.cadence is Cadence.MONTHLY:
+            local = local.replace(day=1)
+        return local.strftime(self.key_format)
+
+    def shift(self, key: str, steps: int) -> str:
+        """The key `steps` partitions later (earlier if negative), which may lie before `start`."""
+        naive = datetime.strptime(key, self.key_format)
+        if self.cadence is Cadence.MONTHLY:
+            months = naive.year * 12 + naive.month - 1 + steps
+            return naive.replace(year=months // 12, month=months % 12 + 1).strftime(self.key_format)
+        return (naive + steps * _TYPICAL[self.cadence]).strftime(self.key_format)
+
+    def keys_between(self, first: str, last: str) -> list[str]:
+        """All keys from `first` to `last`, both included; empty when `last` comes before `first`."""
+        keys, key = [], first
+        while key <= last:
+            keys.append(key)
+            key = self.shift(key, 1)
+        return keys
+
+    def latest(self, now: datetime) -> str:
+        """The newest partition that exists at `now`, `ahead` counted in."""
+        return self.shift(self.key_at(now), self.ahead - 1)
+
+    def start_of(self, key: str) -> datetime:
+        """The moment a partition begins; unlike `window` it knows partitions before `start`, too."""
+        return datetime.strptime(key, self.key_format).replace(tzinfo=ZoneInfo(self.timezone))
+
+    def _example(self) -> str:
+        return self.start
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When the partitions of a table exist, and when each is known.
+
+    Args:
+        table: the table's name in the lake.
+        calendar: its partitions; None for a table without, which is known at any time.
+        available: when a partition is known, relative to its start.
+    """
+
+    table: str
+    calendar: Calendar | None
+    available: Offset | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which partitions of an input a partition of the reader may see: a constant stretch of the calendar.
+
+    `first` and `last` are distances back from the reader's own partition: `(0, 0)` is the partition of the same
+    key, `(29, 2)` the 28 partitions from 29 to 2 before it. For a table without partitions both are None.
+    """
+
+    timeline: Timeline
+    first: int | None = None
+    last: int | None = None
+
+    def keys(self, own: str) -> list[str]:
+        """The input partitions that the reader's partition `own` may see; those before the start do not exist."""
+        calendar = self.timeline.calendar
+        if calendar is None or self.first is None or self.last is None:
+            return [""]
+        first, last = calendar.shift(own, -self.first), calendar.shift(own, -self.last)
+        return calendar.keys_between(max(first, calendar.start), last)
+
+    def mapping(self) -> dg.PartitionMapping | None:
+        """The same stretch as Dagster's partition mapping."""
+        import dagster as dg
+
+        if self.first is None or self.last is None:
+            return None
+        return dg.TimeWindowPartitionMapping(
+            start_offset=-self.first, end_offset=-self.last, allow_nonexistent_upstream_partitions=True
+        )
+
+
+def reading(timeline: Timeline, lookback: int | None, reader: Calendar, known_at: Offset) -> Reading:
+    """What a reader that decides at `known_at` may see of an input.
+
+    Without a lookback it sees the partition of its own key, which must be known by then. With a lookback of N it
+    sees the N newest partitions that are.
+
+    Raises:
+        ConfigurationError: the input's own partition is known only after the decision time, or the cadences differ.
+    """
+    if timeline.calendar is None or timeline.available is None:
+        return Reading(timeline)
+    distance = lag(timeline.calendar, timeline.available, reader, known_at)
+    if lookback is None:
+        if distance > 0:
+            raise ConfigurationError(
+                f"{timeline.table} is known at {timeline.available.text!r}, after the decision time {known_at.text!r}: "
+                "reading it would look into the future",
+                fix=f"give it a lookback in config(), or move known_at; its newest known partition lies {distance} back",
+            )
+        return Reading(timeline, 0, 0)
+    if lookback < 1:
+        raise ConfigurationError(f"lookback of {timeline.table} is {lookback}", fix="use 1 or more partitions")
+    newest = max(distance, 0)
+    return Reading(timeline, newest + lookback - 1, newest)
+
+
+def newest_known(calendar: Calendar, available: Offset, decision: datetime) -> str:
+    """The newest partition of `calendar` that is available at the moment `decision`."""
+    key = calendar.shift(calendar.key_at(decision), 2 - available.days)
+    while available.after(calendar.start_of(key)) > decision:
+        key = calendar.shift(key, -1)
+    return key
+
+
+def lag(calendar: Calendar, available: Offset, reader: Calendar, known_at: Offset) -> int:
+    """How many partitions the newest known input lies behind the reader's own partition.
+
+    The largest lag over more than a year of partitions: it is one constant, so that training, serving and
+    Dagster's partition mapping all read the same distance, in any season and on both sides of a clock change.
+    Zero or negative means that the input of the same partition is known at the decision time.
+
+    Raises:
+        ConfigurationError: the two cadences differ.
+    """
+    if calendar.cadence is not reader.cadence:
+        raise ConfigurationError(
+            f"a {reader.cadence} table cannot read {calendar.cadence} partitions", fix="give both one cadence"
+        )
+    widest = -(10**6)
+    key = reader.key_at(reader.start_of(reader.start))
+    for step in range(0, 400 if reader.cadence is not Cadence.HOURLY else 60):
+        own = reader.shift(key, step)
+        known = newest_known(calendar, available, known_at.after(reader.start_of(own)))
+        distance = 0
+        while calendar.shift(known, distance) < own:
+            distance += 1
+        while calendar.shift(known, distance) > own:
+            distance -= 1
+        widest = max(widest, distance)
+    return widest

@@ -1,0 +1,176 @@
+"""Capturing an input: reading one source for each partition, checking it, committing it with its provenance.
+
+Belongs here: what makes a snapshot acceptable and immutable. Does not belong here: how a kind of source is read
+(`sources.py` and its neighbours).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_platform.errors import BatchPlatformError, ContractError, LakeError
+from batch_platform.lake.commit import replace_partitions
+from batch_platform.lake.digest import digest_table
+from batch_platform.lake.provenance import (
+    Ledger,
+    PartitionRecord,
+    Provenance,
+    SourceRead,
+    Stage,
+    git_commit,
+    package_version,
+)
+from batch_platform.lake.store import Lake
+from batch_platform.lake.table import DataFile, Table
+from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
+from batch_platform.partitions import Calendar
+from batch_platform.snapshots.sources import Extract, Source
+from batch_platform.telemetry.cost import Meter
+
+KEY_CHECK = "key_is_unique"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What an input snapshot is: its table, its source, its row key and its calendar.
+
+    Args:
+        name: the table is `snapshots/<name>`.
+        source: reads one partition.
+        key: the columns that identify a row; empty when rows have no identity.
+        calendar: its partitions; None for a table without.
+        empty_allowed: whether a partition without rows is legal.
+    """
+
+    name: str
+    source: Source
+    key: tuple[str, ...] = ()
+    calendar: Calendar | None = None
+    empty_allowed: bool = False
+
+    @property
+    def table(self) -> str:
+        """The table's name in the lake."""
+        return f"{Stage.SNAPSHOT}/{self.name}"
+
+
+def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
+    """Capture partitions and commit the good ones together; one bad partition does not stop the others.
+
+    The same bytes captured again change nothing. Changed bytes become a new table version; if their rows are the
+    same the data version stays, so nothing downstream runs.
+
+    Raises:
+        LakeError: the lake cannot be written; no partition has changed then.
+    """
+    table = Table(lake, snapshot.table)
+    outcomes: dict[str, PartitionOutcome] = {}
+    files: dict[str, list[DataFile]] = {}
+    records: dict[str, PartitionRecord] = {}
+    schema: pa.Schema | None = None
+    for key in keys:
+        try:
+            extract = _read(snapshot, key)
+            rows = _accept(snapshot, key, extract)
+            schema = rows.schema if schema is None else pa.unify_schemas([schema, rows.schema])
+        except LakeError:
+            raise
+        except ContractError as error:
+            checks = (CheckOutcome(KEY_CHECK, False, str(error)),)
+            outcomes[key] = PartitionOutcome(key, error=error, checks=checks)
+            continue
+        except BatchPlatformError as error:
+            outcomes[key] = PartitionOutcome(key, error=error)
+            continue
+        except pa.ArrowInvalid as error:
+            problem = ContractError(f"columns differ from earlier partitions: {error}", where=_place(snapshot, key))
+            outcomes[key] = PartitionOutcome(key, error=problem)
+            continue
+        digest = digest_table(rows).hex
+        files[key] = [table.write(key, rows)]
+        records[key] = PartitionRecord(
+            digest=digest,
+            ledger=Ledger(rows.num_rows, {"kept": rows.num_rows}),
+            sources=tuple(SourceRead(file.path, file.sha256, file.size_bytes) for file in extract.files),
+        )
+        outcomes[key] = PartitionOutcome(
+            key,
+            digest=digest,
+            rows=rows.num_rows,
+            metadata=_metadata(extract),
+            checks=(CheckOutcome(KEY_CHECK, True, f"{rows.num_rows} rows, each key once"),),
+        )
+    if schema is not None:
+        provenance = Provenance(
+            Stage.SNAPSHOT,
+            run.run_id,
+            run.engine,
+            meter.seconds,
+            meter.dollars,
+            records,
+            package_version=package_version(),
+            git_commit=git_commit(),
+        )
+        replace_partitions(table, schema, files, provenance)
+    return [outcomes[key] for key in keys]
+
+
+def _read(snapshot: Snapshot, key: str) -> Extract:
+    if snapshot.calendar is None:
+        return snapshot.source.read(None, None)
+    return snapshot.source.read(key, snapshot.calendar.window(key))
+
+
+def _accept(snapshot: Snapshot, key: str, extract: Extract) -> pa.Table:
+    """The rows in key order, or the reason why they cannot be a snapshot."""
+    rows, place = extract.table, _place(snapshot, key)
+    absent = [name for name in snapshot.key if name not in rows.column_names]
+    if absent:
+        raise ContractError(
+            f"key column {absent[0]!r} is not in the source", where=place, fix=f"it has {', '.join(rows.column_names)}"
+        )
+    if rows.num_rows == 0 and not snapshot.empty_allowed:
+        raise ContractError("the source has no rows", where=place, fix="declare empty: allowed if that is legal")
+    if not snapshot.key or rows.num_rows == 0:
+        return rows
+    for name in snapshot.key:
+        if rows.column(name).null_count:
+            first = pc.index(pc.is_null(rows.column(name)), True).as_py()
+            raise ContractError(f"key column {name!r} is null", where=f"{place}, {_position(rows, first)}")
+    order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in snapshot.key])
+    rows = rows.take(order)
+    same = None
+    for name in snapshot.key:
+        column = rows.column(name).combine_chunks()
+        equal = pc.equal(column.slice(1), column.slice(0, len(column) - 1))
+        same = equal if same is None else pc.and_(same, equal)
+    twin = pc.index(same, True).as_py()
+    if twin >= 0:
+        values = ", ".join(f"{name}={rows.column(name)[twin].as_py()}" for name in snapshot.key)
+        raise ContractError(
+            f"duplicate key {values[:120]}: {_position(rows, twin)} and {_position(rows, twin + 1)}",
+            where=place,
+            fix="correct the source, or widen the key",
+        )
+    return rows
+
+
+def _place(snapshot: Snapshot, key: str) -> str:
+    return f"{snapshot.table}[{key}]" if key else snapshot.table
+
+
+def _position(rows: pa.Table, index: int) -> str:
+    return f"{rows.column('_source_file')[index].as_py()} row {rows.column('_source_row')[index].as_py()}"
+
+
+def _metadata(extract: Extract) -> dict[str, str | list[object]]:
+    shown: dict[str, str | list[object]] = {
+        "source_files": [f"{file.path} ({file.size_bytes} bytes, sha256 {file.sha256[:12]})" for file in extract.files]
+    }
+    if extract.extra_columns:
+        shown["ignored_columns"] = list(extract.extra_columns)
+    return shown
