@@ -8,11 +8,13 @@ import dagster as dg
 
 from batch_platform.automation.local_events import speed_up_local_events
 
+PACKAGE = Path(__file__).parent
+
 speed_up_local_events()
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load all pipelines; steps run in one process, since a step uses the machine's cores itself."""
-    pipelines = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    pipelines = dg.load_from_defs_folder(path_within_project=PACKAGE)
     return dg.Definitions.merge(pipelines, dg.Definitions(executor=dg.in_process_executor))

@@ -70,7 +70,9 @@ class Offset:
     hours: int = 0
     clock: time | None = None
 
-    _PATTERN = re.compile(r"^(?:(?P<days>[+-]?\d+)d)?\s*(?:(?P<hours>[+-]?\d+)h)?\s*(?:(?P<clock>\d{1,2}:\d{2}))?$")
+    _PATTERN = re.compile(
+        r"^(?:(?P<days>[+-]?\d+)d)?\s*(?:(?P<hours>[+-]?\d+)h)?\s*(?:(?P<clock>\d{1,2}:\d{2}))?$", re.ASCII
+    )
 
     @classmethod
     def parse(cls, text: str) -> Offset:
@@ -112,12 +114,10 @@ class Calendar:
             raise ConfigurationError(
                 f"unknown time zone {self.timezone!r}", fix="use an IANA name such as America/New_York or UTC"
             ) from error
-        try:
-            datetime.strptime(self.start, self.key_format)
-        except ValueError as error:
+        if _naive(self.start, self.key_format) is None:
             raise ConfigurationError(
                 f"start {self.start!r} is not of the form {self.key_format}", fix="quote it in the YAML"
-            ) from error
+            )
         if self.cadence is Cadence.HOURLY and self.timezone != "UTC":
             raise ConfigurationError(
                 f"hourly partitions in {self.timezone} would repeat an hour every autumn", fix="use timezone: UTC"
@@ -129,6 +129,12 @@ class Calendar:
     def key_format(self) -> str:
         """The strftime format of this cadence's partition keys."""
         return _KEY_FORMAT.get(self.cadence, "%Y-%m-%d")
+
+    @cached_property
+    def first(self) -> str:
+        """The key of the first partition: the first that begins at `start` or later."""
+        key = self.key_at(self.start_of(self.start))
+        return key if key >= self.start else self.shift(key, 1)
 
     @cached_property
     def definition(self) -> dg.TimeWindowPartitionsDefinition:
@@ -150,18 +156,15 @@ class Calendar:
             PartitionKeyError: the key is malformed, or no partition of this cadence starts there.
         """
         shown = repr(key[:40])
+        if _naive(key, self.key_format) is None:
+            raise PartitionKeyError(f"{shown} is not a {self.cadence} partition key", fix=f"use the form {self.first}")
         try:
-            naive = datetime.strptime(key, self.key_format)
-        except ValueError:
-            naive = None
-        if naive is None or naive.strftime(self.key_format) != key:
-            raise PartitionKeyError(
-                f"{shown} is not a {self.cadence} partition key", fix=f"use the form {self._example()}"
-            )
-        window = self.definition.time_window_for_partition_key(key)
+            window = self.definition.time_window_for_partition_key(key)
+        except OverflowError as error:
+            raise PartitionKeyError(f"{shown} lies beyond the calendar", fix="use a year before 9999") from error
         start, end = window.start, window.end
         if start.strftime(self.key_format) != key:
-            raise PartitionKeyError(f"no {self.cadence} partition starts at {shown}", fix=f"such as {self._example()}")
+            raise PartitionKeyError(f"no {self.cadence} partition starts at {shown}", fix=f"such as {self.first}")
         if key < self.start:
             raise PartitionKeyError(f"{shown} lies before the first partition {self.start}")
         zone = ZoneInfo(self.timezone)
@@ -202,9 +205,6 @@ class Calendar:
         """The moment a partition begins; unlike `window` it knows partitions before `start`, too."""
         return datetime.strptime(key, self.key_format).replace(tzinfo=ZoneInfo(self.timezone))
 
-    def _example(self) -> str:
-        return self.start
-
 
 @dataclass(frozen=True)
 class Timeline:
@@ -239,7 +239,7 @@ class Reading:
         if calendar is None or self.first is None or self.last is None:
             return [""]
         first, last = calendar.shift(own, -self.first), calendar.shift(own, -self.last)
-        return calendar.keys_between(max(first, calendar.start), last)
+        return calendar.keys_between(max(first, calendar.first), last)
 
     def mapping(self) -> dg.PartitionMapping | None:
         """The same stretch as Dagster's partition mapping."""
@@ -269,7 +269,7 @@ def reading(timeline: Timeline, lookback: int | None, reader: Calendar, known_at
             raise ConfigurationError(
                 f"{timeline.table} is known at {timeline.available.text!r}, after the decision time {known_at.text!r}: "
                 "reading it would look into the future",
-                fix=f"give it a lookback in config(), or move known_at; its newest known partition lies {distance} back",
+                fix=f"give it a lookback in config(), or move known_at; the newest it knows lies {distance} back",
             )
         return Reading(timeline, 0, 0)
     if lookback < 1:
@@ -280,7 +280,9 @@ def reading(timeline: Timeline, lookback: int | None, reader: Calendar, known_at
 
 def newest_known(calendar: Calendar, available: Offset, decision: datetime) -> str:
     """The newest partition of `calendar` that is available at the moment `decision`."""
-    key = calendar.shift(calendar.key_at(decision), 2 - available.days)
+    # Two days of slack cover what `clock` and clock changes can move a moment, one partition what `key_at` rounds off.
+    early = decision - timedelta(days=available.days - 2, hours=available.hours)
+    key = calendar.shift(calendar.key_at(early), 1)
     while available.after(calendar.start_of(key)) > decision:
         key = calendar.shift(key, -1)
     return key
@@ -301,7 +303,7 @@ def lag(calendar: Calendar, available: Offset, reader: Calendar, known_at: Offse
             f"a {reader.cadence} table cannot read {calendar.cadence} partitions", fix="give both one cadence"
         )
     widest = -(10**6)
-    key = reader.key_at(reader.start_of(reader.start))
+    key = reader.first
     for step in range(0, 400 if reader.cadence is not Cadence.HOURLY else 60):
         own = reader.shift(key, step)
         known = newest_known(calendar, available, known_at.after(reader.start_of(own)))
@@ -312,3 +314,12 @@ def lag(calendar: Calendar, available: Offset, reader: Calendar, known_at: Offse
             distance -= 1
         widest = max(widest, distance)
     return widest
+
+
+def _naive(key: str, form: str) -> datetime | None:
+    """The moment that a key spells, None unless it is spelled in full: `2025-1-7` is no key."""
+    try:
+        moment = datetime.strptime(key, form)
+    except ValueError:
+        return None
+    return moment if moment.strftime(form) == key else None

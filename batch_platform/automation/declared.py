@@ -6,15 +6,19 @@ component declares.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 import dagster as dg
 from pydantic import Field, field_validator
 
+from batch_platform.automation.reporting import asset_key
 from batch_platform.errors import ConfigurationError
 from batch_platform.partitions import Cadence, Calendar, Offset
+
+FoundT = TypeVar("FoundT")
 
 Owners = Annotated[Sequence[str], Field(description="Who answers for the table: 'team:name' or an e-mail address.")]
 
@@ -52,11 +56,47 @@ def declared(context: dg.ComponentLoadContext, component: str, name: str) -> Ite
         raise ConfigurationError(error.what, where=where, fix=error.fix) from None
 
 
-def group_of(context: dg.ComponentLoadContext) -> str:
-    """The asset group: the pipeline's folder."""
-    return str(context.path.name)
+@dataclass(frozen=True)
+class Pipeline:
+    """What all tables of one component have in common in the asset graph: their group and their owners."""
+
+    name: str
+    owners: tuple[str, ...]
+
+    @classmethod
+    def of(cls, context: dg.ComponentLoadContext, owners: Sequence[str]) -> Pipeline:
+        """The pipeline is the folder of its `defs.yaml`."""
+        return cls(context.path.name, tuple(owners))
+
+    def spec(
+        self,
+        table: str,
+        description: str,
+        kinds: set[str],
+        partitions: dg.PartitionsDefinition[str] | None,
+        deps: Sequence[dg.AssetDep] = (),
+        metadata: Mapping[str, object] | None = None,
+    ) -> dg.AssetSpec:
+        """One table as an asset, selectable in the UI by pipeline and by stage."""
+        return dg.AssetSpec(
+            asset_key(table),
+            description=description,
+            deps=deps,
+            metadata=metadata,
+            group_name=self.name,
+            owners=self.owners,
+            tags={"batch_platform/pipeline": self.name, "batch_platform/stage": table.split("/")[0]},
+            kinds=kinds,
+            partitions_def=partitions,
+        )
 
 
-def pipeline_tags(context: dg.ComponentLoadContext, stage: str) -> dict[str, str]:
-    """Tags by which a pipeline or a stage is selected in the UI."""
-    return {"batch_platform/pipeline": group_of(context), "batch_platform/stage": stage}
+def find(name: str, known: Mapping[str, FoundT], kind: str) -> FoundT:
+    """What another component declares under a name.
+
+    Raises:
+        ConfigurationError: nothing; the names that there are stand in the message.
+    """
+    if name not in known:
+        raise ConfigurationError(f"there is no {kind} {name!r}", fix=f"there are {', '.join(sorted(known)) or 'none'}")
+    return known[name]

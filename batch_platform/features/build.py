@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from batch_platform.errors import BatchPlatformError, ConfigurationError, ContractError, LakeError, first_line
 from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_is_unique
-from batch_platform.features.contract import Contract, validate
+from batch_platform.features.contract import Contract
 from batch_platform.features.quarantine import Tolerance, quarantine_rows, quarantine_schema, stop_if_exceeded
 from batch_platform.features.sql import SqlModel
+from batch_platform.features.validation import validate
 from batch_platform.lake.commit import replace_partitions
 from batch_platform.lake.digest import combine, digest_table
 from batch_platform.lake.provenance import (
@@ -119,12 +120,12 @@ class _Writer:
             return PartitionOutcome(key, error=error, checks=(CheckOutcome("contract", False, str(error)),))
         unique = key_is_unique(verdict, features.model.key)
         if not unique.passed:
-            error = ContractError(
+            repeated = ContractError(
                 unique.description,
                 where=f"{features.model.table}[{key}]",
                 fix="correct the SQL, or add unique_combination_of_columns to the contract to quarantine such rows",
             )
-            return PartitionOutcome(key, error=error, checks=(unique,))
+            return PartitionOutcome(key, error=repeated, checks=(unique,))
         valid = verdict.valid.to_arrow().cast(stored_schema(contract))
         rejected = quarantine_rows(verdict.rejected, contract)
         inputs = _reads(features, key, self.records)
@@ -141,7 +142,9 @@ class _Writer:
             digest=digest,
             rows=valid.num_rows,
             metadata={"ledger": str(ledger), "inputs": describe_reads(inputs)},
-            checks=feature_checks(Reads(features.readings, inputs, key, self._decision(key)), verdict, features.model.key, ledger),
+            checks=feature_checks(
+                Reads(features.readings, inputs, key, self._decision(key)), verdict, features.model.key, ledger
+            ),
             extra={
                 features.quarantine: PartitionOutcome(
                     key, digest=rejected_digest, rows=rejected.num_rows, metadata={"rules": dict(verdict.broken)}
@@ -157,6 +160,7 @@ class _Writer:
         if not self.kept["valid"]:
             return
         contract = self.features.contract
+
         def provenance(stage: Stage, kind: str, quarantine_version: int | None) -> Provenance:
             return Provenance(
                 stage,
@@ -236,7 +240,9 @@ def _inputs(features: FeatureTable, lake: Lake, keys: Sequence[str]) -> Iterator
     try:
         connection.execute("SET TimeZone = 'UTC'")
         for stage in sorted({reading.timeline.table.split("/")[0] for reading in features.readings}):
-            connection.execute(f"CREATE SCHEMA {quote_identifier(stage)}; CREATE SCHEMA {quote_identifier('_' + stage)}")
+            connection.execute(
+                f"CREATE SCHEMA {quote_identifier(stage)}; CREATE SCHEMA {quote_identifier('_' + stage)}"
+            )
         for reading in features.readings:
             wanted = sorted({key for own in keys for key in reading.keys(own)})
             _load(connection, Table(lake, reading.timeline.table), wanted)
@@ -275,7 +281,7 @@ def _query(features: FeatureTable, connection: duckdb.DuckDBPyConnection, key: s
         connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {_stored(reading.timeline.table)} {only}")
     query = features.model.compile(features.calendar.window(key))
     try:
-        return connection.execute(query).to_arrow_table()
+        return connection.sql(query).to_arrow_table()
     except duckdb.Error as error:
         raise ConfigurationError(
             f"the query fails for partition {key}: {first_line(error)}", where=str(features.model.path)

@@ -33,9 +33,7 @@ class Reads:
     decision: datetime
 
 
-def feature_checks(
-    reads: Reads, verdict: Verdict, key: Sequence[str], ledger: Ledger
-) -> tuple[CheckOutcome, ...]:
+def feature_checks(reads: Reads, verdict: Verdict, key: Sequence[str], ledger: Ledger) -> tuple[CheckOutcome, ...]:
     """Evaluate every check in `CHECKS` on one partition."""
     return (
         _contract(verdict),

@@ -6,19 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from batch_platform.automation.declared import Owners, declared, group_of, pipeline_tags
+from batch_platform.automation.declared import Owners, Pipeline, declared
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.build import FeatureTable, build
 from batch_platform.features.checks import CHECKS
-from batch_platform.features.contract import Contract, load_contracts
+from batch_platform.features.contract import Contract
 from batch_platform.features.quarantine import Tolerance
+from batch_platform.features.schema_yml import load_contracts
 from batch_platform.features.sql import SqlModel, load_models
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset, Reading, Timeline, reading
+from batch_platform.partitions import Calendar, Offset, Timeline, reading
 from batch_platform.settings import Settings
 from batch_platform.snapshots.component import snapshot_timelines
 from batch_platform.telemetry.cost import Meter
@@ -40,20 +41,27 @@ class FeatureTables(dg.Component, dg.Model, dg.Resolvable):
     """
 
     models: Annotated[str, Field(description="Folder under dbt_like_sql/models/.", pattern=r"^[a-z][a-z0-9_/]*$")]
-    known_at: Annotated[
-        str, Field(description="The decision time relative to a partition's start: '-1d 18:00'.")
-    ] = "0d"
+    known_at: Annotated[str, Field(description="The decision time relative to a partition's start: '-1d 18:00'.")] = (
+        "0d"
+    )
     quarantine: Annotated[Quarantine, Field(description="The tolerance for rows that break the contract.")] = (
         Quarantine()
     )
     owners: Owners = ()
 
+    _tables: list[FeatureTable] | None = PrivateAttr(None)
+
     def tables(self, context: dg.ComponentLoadContext) -> list[FeatureTable]:
-        """The feature tables of this folder, each with what it may read.
+        """The feature tables of this folder, each with what it may read; read once, since later stages ask, too.
 
         Raises:
             ConfigurationError: a model, its contract or its inputs cannot mean what they say.
         """
+        if self._tables is None:
+            self._tables = self._read_tables(context)
+        return self._tables
+
+    def _read_tables(self, context: dg.ComponentLoadContext) -> list[FeatureTable]:
         folder = Settings.from_environment().sql_models / self.models
         models, contracts = load_models(folder), load_contracts(folder)
         known, known_at = snapshot_timelines(context), Offset.parse(self.known_at)
@@ -82,32 +90,19 @@ class FeatureTables(dg.Component, dg.Model, dg.Resolvable):
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
             return build(features, settings.lake, keys, run, meter)
 
-        shared = {
-            "group_name": group_of(context),
-            "owners": list(self.owners),
-            "partitions_def": partitions,
-            "deps": [dg.AssetDep(asset_key(r.timeline.table), partition_mapping=r.mapping()) for r in features.readings],
-            "kinds": {"delta", "duckdb", "sql"},
+        model, contract = features.model, features.contract
+        pipeline = Pipeline.of(context, self.owners)
+        deps = [dg.AssetDep(asset_key(r.timeline.table), partition_mapping=r.mapping()) for r in features.readings]
+        kinds = {"delta", "duckdb", "sql"}
+        metadata = {
+            "dagster/column_schema": column_schema(contract),
+            "known_at": self.known_at,
+            "sql": dg.MetadataValue.md(f"```sql\n{model.template}\n```"),
         }
+        rejected = f"Rows of {model.table} that break its contract, with the rules they break and their source."
         specs = [
-            dg.AssetSpec(
-                asset_key(features.model.table),
-                description=features.contract.description,
-                tags=pipeline_tags(context, "features"),
-                code_version=features.model.digest[:12],
-                metadata={
-                    "dagster/column_schema": column_schema(features.contract),
-                    "known_at": self.known_at,
-                    "sql": dg.MetadataValue.md(f"```sql\n{features.model.template}\n```"),
-                },
-                **shared,
-            ),
-            dg.AssetSpec(
-                asset_key(features.quarantine),
-                description=f"Rows of features/{features.model.name} that break its contract, with rule and source.",
-                tags=pipeline_tags(context, "quarantine"),
-                **shared,
-            ),
+            pipeline.spec(model.table, contract.description, kinds, partitions, deps, metadata),
+            pipeline.spec(features.quarantine, rejected, kinds, partitions, deps),
         ]
         checks = check_specs(features.model.table, CHECKS, partitions)
         return table_step(features.model.table, specs=specs, checks=checks, compute=compute)

@@ -40,9 +40,7 @@ def quarantine_rows(rejected: pl.DataFrame, contract: Contract) -> pa.Table:
     """
     schema = quarantine_schema(contract)
     order = [SOURCE_FILE, SOURCE_ROW, RULES, *(column.name for column in contract.columns)]
-    rows = rejected.sort(order, nulls_last=True, maintain_order=True).with_columns(
-        pl.lit(False).alias(RESOLVED)
-    )
+    rows = rejected.sort(order, nulls_last=True, maintain_order=True).with_columns(pl.lit(False).alias(RESOLVED))
     return rows.select(schema.names).to_arrow().cast(schema)
 
 
@@ -83,9 +81,7 @@ class Tolerance:
         return f"{self.rows} row{'' if self.rows == 1 else 's'}"
 
 
-def stop_if_exceeded(
-    verdict: Verdict, tolerance: Tolerance, contract: Contract, *, partition: str = ""
-) -> None:
+def stop_if_exceeded(verdict: Verdict, tolerance: Tolerance, contract: Contract, *, partition: str = "") -> None:
     """Stop where a partition has more rejected rows than is tolerated.
 
     Raises:

@@ -92,9 +92,7 @@ def load_model(path: Path) -> SqlModel:
         raise ConfigurationError(f"is not UTF-8 at byte {error.start}", where=str(path)) from error
     mentions = _Mentions()
     _render(path, template, mentions, None)
-    return SqlModel(
-        path.stem, path, template, tuple(mentions.tables), _key(path, mentions), _lookback(path, mentions)
-    )
+    return SqlModel(path.stem, path, template, tuple(mentions.tables), _key(path, mentions), _lookback(path, mentions))
 
 
 class _Mentions:

@@ -21,9 +21,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from batch_platform.errors import LakeError, first_line
-from batch_platform.lake.digest import logical_type
 from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, Provenance
-from batch_platform.lake.table import DataFile, Table, live_files
+from batch_platform.lake.schema import added_columns, storage_schema
+from batch_platform.lake.table import DataFile, Table, live_files, newest_records, partition_folder
 from batch_platform.partitions import PARTITION_COLUMN
 
 ATTEMPTS = 50
@@ -48,23 +48,32 @@ def replace_partitions(
 
     Args:
         table: the table, created on its first commit.
-        schema: the columns of the files, without the partition column.
+        schema: the columns of the files, without the partition column; stored as `storage_schema` says.
         files: the new files of each partition; a computed and empty partition has one zero-row file.
         provenance: complete, with one record per partition in `files`.
 
     Raises:
         ProvenanceError: the provenance is incomplete or a ledger does not balance.
-        LakeError: a file lies outside its partition, the schema is not compatible with the table's, the store
-            refuses, or other writers kept winning for `ATTEMPTS` attempts.
+        LakeError: a file lies outside its partition or does not exist, the schema is not compatible with the
+            table's, the store refuses, or other writers kept winning for `ATTEMPTS` attempts.
     """
     provenance.refuse_if_incomplete(table.name)
     _refuse_strangers(table, files, provenance)
+    if not files:
+        return Commit(table.version(), frozenset())
     partitioned = WHOLE_TABLE not in files
+    try:
+        schema = storage_schema(schema)
+    except LakeError as error:
+        raise LakeError(error.what, where=table.name, fix=error.fix) from error
     for attempt in range(ATTEMPTS):
         delta = table.open() or _create(table, schema, partitioned)
+        if bool(delta.metadata().partition_columns) != partitioned:
+            raise LakeError("is with partitions in one run and without in another", where=table.name)
         _adapt_schema(table, delta, schema)
         base = int(delta.version())
-        known = table.records(files)
+        # Of the very version that the commit is based on: a newer one would answer for files not seen here.
+        known = newest_records(delta, files)
         changed = {
             key
             for key, record in provenance.partitions.items()
@@ -72,6 +81,7 @@ def replace_partitions(
         }
         if not changed:
             return Commit(base, frozenset())
+        _refuse_missing(table, [file for key in sorted(changed) for file in files[key]])
         record = replace(provenance, partitions={key: provenance.partitions[key] for key in sorted(changed)})
         try:
             delta.create_write_transaction(
@@ -97,8 +107,10 @@ def replace_partitions(
 def _refuse_strangers(table: Table, files: Mapping[str, Sequence[DataFile]], provenance: Provenance) -> None:
     if set(files) != set(provenance.partitions):
         raise LakeError("files and provenance name different partitions", where=table.name)
+    if WHOLE_TABLE in files and len(files) > 1:
+        raise LakeError("a table has partitions or has none", where=table.name)
     for key, members in files.items():
-        folder = "" if key == WHOLE_TABLE else f"{PARTITION_COLUMN}={key}/"
+        folder = partition_folder(key)
         for file in members:
             inside = file.path.startswith(folder) and "/" not in file.path[len(folder) :]
             if file.partition != key or not inside:
@@ -107,9 +119,19 @@ def _refuse_strangers(table: Table, files: Mapping[str, Sequence[DataFile]], pro
             raise LakeError(f"partition {key!r} has no file", where=table.name, fix="write a zero-row file")
 
 
+def _refuse_missing(table: Table, files: Sequence[DataFile]) -> None:
+    for file in files:
+        size = table.lake.size(table.name, file.path)
+        if size != file.size_bytes:
+            found = "does not exist" if size is None else f"has {size} bytes"
+            raise LakeError(
+                f"file {file.path!r} {found}, {file.size_bytes} bytes were written",
+                where=table.name,
+                fix="delete the file if it is there, and run the partition again",
+            )
+
+
 def _create(table: Table, schema: pa.Schema, partitioned: bool) -> DeltaTable:
-    for field in schema:
-        logical_type(field.name, field.type)
     full = schema.append(pa.field(PARTITION_COLUMN, pa.string())) if partitioned else schema
     try:
         DeltaTable.create(
@@ -132,28 +154,19 @@ def _create(table: Table, schema: pa.Schema, partitioned: bool) -> DeltaTable:
 
 def _adapt_schema(table: Table, delta: DeltaTable, schema: pa.Schema) -> None:
     """Add columns that the table lacks; refuse columns that changed their type or vanished."""
-    stored = pa.schema(delta.schema())
-    new = [field for field in schema if field.name not in stored.names]
-    for field in schema:
-        if field.name in stored.names:
-            had, has = (logical_type(field.name, kind) for kind in (stored.field(field.name).type, field.type))
-            if had != has:
-                raise LakeError(
-                    f"column {field.name!r} was {had} and is now {has}",
-                    where=table.name,
-                    fix="give the column a new name, or move the old table away",
-                )
-    gone = [name for name in stored.names if name not in schema.names and name != PARTITION_COLUMN]
-    if gone:
-        raise LakeError(
-            f"column {gone[0]!r} is no longer written", where=table.name, fix="keep it, or move the old table away"
-        )
-    if new:
-        try:
-            delta.alter.add_columns(list(Schema.from_arrow(pa.schema(new)).fields))
-        except CommitFailedError:
-            pass  # the next look at the table tells whether someone else added them
-        delta.update_incremental()
+    try:
+        new = added_columns(pa.schema(delta.schema()), schema)
+    except LakeError as error:
+        raise LakeError(error.what, where=table.name, fix=error.fix) from error
+    if not new:
+        return
+    try:
+        delta.alter.add_columns(list(Schema.from_arrow(pa.schema(new)).fields))
+    except CommitFailedError:
+        pass  # the next look at the table tells whether someone else added them
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"columns cannot be added: {first_line(error)}", where=table.name) from error
+    delta.update_incremental()
 
 
 def _actions(

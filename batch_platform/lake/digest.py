@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_platform.errors import LakeError
+from batch_platform.errors import LakeError, first_line
 
 VERSION = "1"
 POSITION_COLUMNS = frozenset({"_source_file", "_source_row"})
@@ -75,9 +75,11 @@ def digest_table(table: pa.Table | pa.RecordBatch, *, positions: bool = False) -
     """The content digest of an Arrow table; columns in `POSITION_COLUMNS` count only if `positions` is set.
 
     Raises:
-        LakeError: a column has a type that the lake cannot store.
+        LakeError: a column has a type or a value that the lake cannot store, or two columns have one name.
     """
     names = sorted(name for name in table.schema.names if positions or name not in POSITION_COLUMNS)
+    if len(set(names)) < len(names):
+        raise LakeError(f"two columns have one name, among {', '.join(names)[:200]}", fix="rename one")
     shape = ",".join(f"{name}:{logical_type(name, table.schema.field(name).type)}" for name in names)
     total = ContentDigest(shape)
     seeds = [_seed(name) for name in names]
@@ -85,8 +87,11 @@ def digest_table(table: pa.Table | pa.RecordBatch, *, positions: bool = False) -
         for batch in _batches(table.select(names)):
             row_a = np.zeros(batch.num_rows, np.uint64)
             row_b = np.zeros(batch.num_rows, np.uint64)
-            for column, seed in zip(batch.columns, seeds, strict=True):
-                low, high = _column_words(column)
+            for name, column, seed in zip(names, batch.columns, seeds, strict=True):
+                try:
+                    low, high = _column_words(column)
+                except pa.ArrowException as error:
+                    raise LakeError(f"column {name!r} cannot be digested: {first_line(error)}") from error
                 row_a += _mix(low ^ seed)
                 row_b += _mix((high if high is not None else low) * _LANE_B + seed)
             total += ContentDigest(
@@ -137,7 +142,8 @@ _LOGICAL = (
 def _batches(table: pa.Table | pa.RecordBatch) -> Iterable[pa.RecordBatch]:
     if isinstance(table, pa.RecordBatch):
         table = pa.Table.from_batches([table])
-    return table.to_batches(max_chunksize=_BATCH_ROWS)
+    batches: list[pa.RecordBatch] = table.to_batches(max_chunksize=_BATCH_ROWS)
+    return batches
 
 
 def _seed(name: str) -> np.uint64:

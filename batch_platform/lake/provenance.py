@@ -117,9 +117,7 @@ class Provenance:
         Raises:
             ProvenanceError: naming the first thing that is missing, or the ledger that does not balance.
         """
-        missing = [
-            name for name in ("run_id", "engine", "package_version", "git_commit") if not getattr(self, name)
-        ]
+        missing = [name for name in ("run_id", "engine", "package_version", "git_commit") if not getattr(self, name)]
         if self.stage is Stage.FEATURES and not self.sql_digest:
             missing.append("sql_digest")
         for key, record in self.partitions.items():
@@ -154,9 +152,7 @@ def _partition_record(raw: dict[str, Any]) -> PartitionRecord:
         digest=raw["digest"],
         ledger=Ledger(**raw["ledger"]),
         inputs={
-            name: InputRead(
-                read["version"], read["digest"], tuple(read["partitions"]) if read["partitions"] else None
-            )
+            name: InputRead(read["version"], read["digest"], tuple(read["partitions"]) if read["partitions"] else None)
             for name, read in raw["inputs"].items()
         },
         sources=tuple(SourceRead(**source) for source in raw["sources"]),

@@ -20,7 +20,10 @@ import pyarrow.parquet as pq
 
 from batch_platform.errors import ConfigurationError, LakeError, first_line
 
-_TABLE_NAME = re.compile(r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")
+_TABLE_NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
+_CREDENTIAL = re.compile(
+    "secret|token|password|credential|authorization|(access|account|storage|master|sas|service_account)_?key", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Lake:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        secret = next((name for name in self.options if re.search("secret|token|password|key_id", name, re.I)), None)
+        secret = next((name for name in self.options if _CREDENTIAL.search(name)), None)
         if secret:
             raise ConfigurationError(
                 f"the lake option {secret!r} holds a credential", fix="set it as an environment variable instead"
@@ -50,11 +53,36 @@ class Lake:
 
     def uri(self, table: str) -> str:
         """The address of a table's folder; `table` is an asset key such as `features/flight_features`."""
-        if not _TABLE_NAME.match(table):
+        if not _TABLE_NAME.fullmatch(table):
             raise ConfigurationError(
                 f"{table!r} is not a table name", fix="use <stage>/<name> in lower case letters, digits and _"
             )
         return f"{self.root.rstrip('/')}/{table}"
+
+    def open_input(self, table: str, path: str) -> pa.NativeFile:
+        """Open a file of a table's folder for random access.
+
+        Raises:
+            OSError: it does not exist or cannot be reached.
+        """
+        if self.is_local:
+            return pa.memory_map(f"{self.uri(table)}/{path}")
+        return self._store(table).open_input_file(path)
+
+    def size(self, table: str, path: str) -> int | None:
+        """The size in bytes of a file in a table's folder; None when there is no such file.
+
+        Raises:
+            LakeError: the store refuses or is unreachable.
+        """
+        try:
+            if self.is_local:
+                file = Path(self.uri(table)) / path
+                return file.stat().st_size if file.is_file() else None
+            known = self._store(table).get_file_info(path)
+        except OSError as error:
+            raise self._refused(f"cannot look for {path}", table, error) from error
+        return None if known.type == pafs.FileType.NotFound else int(known.size)
 
     def write_parquet(self, table: str, path: str, rows: pa.Table) -> int:
         """Write one Parquet file into a table's folder, whole or not at all; returns its size in bytes.
@@ -63,29 +91,26 @@ class Lake:
         content or from a fingerprint of everything that determines it.
 
         Raises:
-            LakeError: the store refuses, is unreachable or is full; nothing is left behind.
+            LakeError: the rows have no Parquet form, or the store refuses, is unreachable or is full; nothing is
+                left behind.
         """
+        known = self.size(table, path)
+        if known is not None:
+            return known
         if self.is_local:
             return self._write_local(Path(self.uri(table)) / path, rows)
-        from deltalake.fs import DeltaStorageHandler
-
-        store = pafs.PyFileSystem(DeltaStorageHandler(self.uri(table), dict(self.options)))
+        # Closing a stream completes the object, after an error too: only what is complete is sent.
+        buffer = pa.BufferOutputStream()
         try:
-            known = store.get_file_info(path)
-            if known.type == pafs.FileType.NotFound:
-                # An object appears when its upload completes, never in part.
-                with store.open_output_stream(path) as sink:
-                    _write(rows, sink)
-                known = store.get_file_info(path)
-        except OSError as error:
-            raise LakeError(
-                f"cannot write {path}: {first_line(error)}", where=table, fix="check the store and its credentials"
-            ) from error
-        return int(known.size)
+            _write(rows, buffer)
+            content = buffer.getvalue()
+            with self._store(table).open_output_stream(path) as sink:
+                sink.write(content)
+        except (OSError, pa.ArrowException) as error:
+            raise self._refused(f"cannot write {path}", table, error) from error
+        return int(content.size)
 
     def _write_local(self, target: Path, rows: pa.Table) -> int:
-        if target.exists():
-            return target.stat().st_size
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,15 +119,24 @@ class Lake:
                 sink.flush()
                 os.fsync(sink.fileno())
             partial.rename(target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        except (OSError, pa.ArrowException) as error:
+            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             raise LakeError(
                 "the disk is full" if full else f"cannot write: {first_line(error)}",
                 where=str(target.parent),
                 fix="free space and run the partition again" if full else "check the folder's permissions",
             ) from error
+        finally:
+            partial.unlink(missing_ok=True)
         return target.stat().st_size
+
+    def _store(self, table: str) -> pafs.FileSystem:
+        from deltalake.fs import DeltaStorageHandler
+
+        return pafs.PyFileSystem(DeltaStorageHandler(self.uri(table), dict(self.options)))
+
+    def _refused(self, what: str, table: str, error: Exception) -> LakeError:
+        return LakeError(f"{what}: {first_line(error)}", where=table, fix="check the store and its credentials")
 
 
 def _write(rows: pa.Table, sink: pa.NativeFile) -> None:

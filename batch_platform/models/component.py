@@ -1,4 +1,164 @@
+"""`ModelVersion`: immutable, digest-pinned model versions, each keyed by the window that it serves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
 import dagster as dg
+from pydantic import Field, field_validator
+
+from batch_platform.automation.declared import Owners, Pipeline, declared, find
+from batch_platform.automation.reporting import asset_key, check_specs
+from batch_platform.automation.step import table_step
+from batch_platform.errors import ConfigurationError
+from batch_platform.features.build import FeatureTable
+from batch_platform.features.component import feature_tables
+from batch_platform.models.definition import CHECKS, Label, ModelDefinition
+from batch_platform.models.gate import Threshold
+from batch_platform.outcomes import PartitionOutcome, Run
+from batch_platform.partitions import Cadence, Calendar, Timeline
+from batch_platform.settings import Settings
+from batch_platform.snapshots.component import snapshot_timelines
+from batch_platform.telemetry.cost import Meter
+
+_UNITS = {Cadence.MONTHLY: "month", Cadence.WEEKLY: "week"}
+
+
+class LabelField(dg.Model, dg.Resolvable):
+    """What is predicted."""
+
+    from_: Annotated[str, Field(alias="from", description="The snapshot that holds what came true.")]
+    sql: Annotated[str, Field(description="A condition over its columns, such as 'arrival_delay_minutes > 15'.")]
+    exclude: Annotated[str, Field(description="Rows to leave out, as a condition.")] = "false"
+
+
+class TrainingField(dg.Model, dg.Resolvable):
+    """What a version is trained on, counted back from the window that it serves."""
+
+    lookback: Annotated[str, Field(description="How far back training reaches: '6 months'.")]
+    holdout: Annotated[str, Field(description="The newest part, for evaluation only: '1 month'.")]
+    seed: Annotated[int, Field(description="Of everything random.")] = 7
+
+
+class ThresholdField(dg.Model, dg.Resolvable):
+    """What one figure must reach before a version may serve."""
+
+    at_least: Annotated[float | None, Field(description="Lower bound.")] = None
+    at_most: Annotated[float | None, Field(description="Upper bound.")] = None
+    gain_over_champion: Annotated[
+        float | None, Field(description="By how much it must beat the champion on the same rows; may be negative.")
+    ] = None
+
+
 class ModelVersion(dg.Component, dg.Model, dg.Resolvable):
+    """Trains `models/<name>`: one version for each serving window, from what was known before that window began."""
+
+    name: Annotated[str, Field(description="The model's name in the registry.", pattern=r"^[a-z][a-z0-9_]*$")]
+    features: Annotated[str, Field(description="The feature table it reads; its columns of role feature.")]
+    label: Annotated[LabelField, Field(description="What is predicted.")]
+    training: Annotated[TrainingField, Field(description="Training window, holdout and seed.")]
+    serving_window: Annotated[
+        Literal["weekly", "monthly"], Field(description="How long a version serves before the next one.")
+    ] = "monthly"
+    trainer: Annotated[str, Field(description="package.module:function")] = "batch_platform.models.tabular:train"
+    options: Annotated[dict[str, Any], Field(description="Settings of the trainer.", default_factory=dict)]
+    gate: Annotated[dict[str, ThresholdField], Field(description="Figure -> threshold.", default_factory=dict)]
+    owners: Owners = ()
+    description: Annotated[str, Field(description="Shown in the UI.")] = ""
+
+    @field_validator("features")
+    @classmethod
+    def _table_name(cls, value: str) -> str:
+        return value.removeprefix("features/")
+
+    @property
+    def table(self) -> str:
+        """The asset's name."""
+        return f"models/{self.name}"
+
+    def definition(self, context: dg.ComponentLoadContext) -> ModelDefinition:
+        """The model as the trainer needs it.
+
+        Raises:
+            ConfigurationError: the features or the label's table do not exist, or a window makes no sense.
+        """
+        table = find(self.features, feature_tables(context), "feature table")
+        label = find(
+            f"snapshots/{self.label.from_.removeprefix('snapshots/')}", snapshot_timelines(context), "snapshot"
+        )
+        cadence = Cadence(self.serving_window)
+        lookback, holdout = (_windows(text, cadence) for text in (self.training.lookback, self.training.holdout))
+        if not table.contract.features:
+            raise ConfigurationError(f"{self.features} has no column of role feature", fix="mark some in schema.yml")
+        return ModelDefinition(
+            name=self.name,
+            features=Timeline(table.model.table, table.calendar, table.known_at),
+            columns=table.contract.features,
+            key=table.model.key,
+            label=Label(label, self.label.sql, self.label.exclude),
+            calendar=_serving_calendar(table, cadence, lookback + holdout),
+            lookback=lookback,
+            holdout=holdout,
+            seed=self.training.seed,
+            trainer=self.trainer,
+            options=self.options,
+            gate=tuple(Threshold(name, **field.model_dump()) for name, field in self.gate.items()),
+        )
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return dg.Definitions()
+        """One asset with its checks; the gate does not block, since its consequence is promotion."""
+        with declared(context, "ModelVersion", self.name):
+            definition = self.definition(context)
+        partitions = definition.calendar.definition
+
+        def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
+            # Imported when it is needed: loading definitions must not wait for torch and scikit-learn.
+            from batch_platform.models.report import train_versions
+
+            return train_versions(definition, settings, keys, meter)
+
+        stretch = dg.TimeWindowPartitionMapping(
+            start_offset=-definition.lookback - definition.holdout,
+            end_offset=-1,
+            allow_nonexistent_upstream_partitions=True,
+        )
+        inputs = (definition.features.table, definition.label.timeline.table)
+        spec = Pipeline.of(context, self.owners).spec(
+            self.table,
+            self.description or f"Versions of the model {self.name}, one for each {self.serving_window} window.",
+            {"mlflow", "pytorch"},
+            partitions,
+            [dg.AssetDep(asset_key(table), partition_mapping=stretch) for table in inputs],
+            {"label": self.label.sql, "trainer": self.trainer, "features": list(definition.columns)},
+        )
+        checks = [
+            *check_specs(self.table, {"reloads": CHECKS["reloads"]}, partitions),
+            *check_specs(self.table, {"gate": CHECKS["gate"]}, partitions, blocking=False)[1:],
+        ]
+        return dg.Definitions(assets=[table_step(self.table, specs=[spec], checks=checks, compute=compute)])
+
+
+def model_definitions(context: dg.ComponentLoadContext) -> dict[str, ModelDefinition]:
+    """All models of the project, by name."""
+    components = context.component_tree.get_all_components(of_type=ModelVersion)
+    return {component.name: component.definition(context) for component in components}
+
+
+def _windows(text: str, cadence: Cadence) -> int:
+    unit = _UNITS[cadence]
+    match = re.fullmatch(rf"(\d+)\s*{unit}s?", text.strip())
+    if match is None or int(match[1]) < 1:
+        raise ConfigurationError(f"{text!r} is not a number of {unit}s", fix=f"write it like '6 {unit}s'")
+    return int(match[1])
+
+
+def _serving_calendar(table: FeatureTable, cadence: Cadence, windows: int) -> Calendar:
+    """Windows from the first one whose whole training window has features, up to the current one."""
+    days = table.calendar
+    probe = Calendar(cadence, "2000-01-02" if cadence is Cadence.WEEKLY else "2000-01-01", days.timezone)
+    first = probe.key_at(days.start_of(days.start))
+    if probe.start_of(first) < days.start_of(days.start):
+        first = probe.shift(first, 1)
+    return Calendar(cadence, probe.shift(first, windows), days.timezone, ahead=1)

@@ -47,7 +47,12 @@ def feature_kind(name: str, data_type: pa.DataType) -> FeatureKind:
         return FeatureKind.CATEGORICAL
     if types.is_string(data_type) or types.is_large_string(data_type) or types.is_string_view(data_type):
         return FeatureKind.CATEGORICAL
-    if types.is_integer(data_type) or types.is_floating(data_type) or types.is_decimal(data_type) or types.is_null(data_type):
+    if (
+        types.is_integer(data_type)
+        or types.is_floating(data_type)
+        or types.is_decimal(data_type)
+        or types.is_null(data_type)
+    ):
         return FeatureKind.NUMERIC
     raise ConfigurationError(
         f"a feature cannot have the type {data_type}",
@@ -162,7 +167,7 @@ class NumericEncoding:
             median=median,
             bin_column=np.repeat(np.arange(len(names)), [part.size for part in low]).astype(np.int64),
             bin_low=np.concatenate([np.empty(0, np.float32), *low]),
-            bin_scale=1 / np.concatenate([np.empty(0, np.float32), *width]),
+            bin_scale=np.reciprocal(np.concatenate([np.empty(0, np.float32), *width])),
             indicator_column=np.array(indicators, dtype=np.int64),
         )
 

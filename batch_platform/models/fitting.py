@@ -39,9 +39,7 @@ def deterministic(threads: int) -> Iterator[None]:
         torch.set_num_threads(former_threads)
 
 
-def fit(
-    network: TabularNetwork, numeric: Tensor, codes: Tensor, labels: Tensor, settings: Settings, seed: int
-) -> None:
+def fit(network: TabularNetwork, numeric: Tensor, codes: Tensor, labels: Tensor, settings: Settings, seed: int) -> None:
     """Draw the weights of `network` and train them, in place, to minimise the log loss.
 
     AdamW with a linear warm-up and a cosine decay of the learning rate; every row is seen once an epoch, but

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -51,18 +52,20 @@ class TabularNetwork(nn.Module):
         layers = [self.bin_low.numel() + self.indicator_column.numel() + sum(widths), *hidden, 1]
         self.layers = nn.ModuleList(
             nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
-            for inputs, outputs in zip(layers[:-1], layers[1:], strict=True)
+            for inputs, outputs in pairwise(layers)
         )
 
     def initialise(self, generator: torch.Generator, base_rate: float) -> None:
         """Draw the weights; the network starts by predicting `base_rate` (0..1, exclusive) around every row."""
-        for table in self.embeddings:
-            nn.init.normal_(table.weight, std=_EMBEDDING_DEVIATION, generator=generator)
-        for layer in self.layers:
-            bound = 1 / math.sqrt(max(layer.weight.shape[1], 1))
-            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-            nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.layers[-1].bias, math.log(base_rate / (1 - base_rate)))
+        for name, parameter in self.named_parameters():
+            if name.startswith("embeddings."):
+                nn.init.normal_(parameter, std=_EMBEDDING_DEVIATION, generator=generator)
+            elif parameter.ndim == 1:
+                nn.init.zeros_(parameter)
+            else:
+                bound = 1 / math.sqrt(parameter.shape[1])
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        nn.init.constant_(self.get_parameter(f"layers.{len(self.layers) - 1}.bias"), _logit(base_rate))
 
     def encode(self, numeric: Tensor, codes: Tensor) -> Tensor:
         """The first layer's inputs, float32 (rows, inputs).
@@ -102,9 +105,11 @@ class TabularNetwork(nn.Module):
         return torch.sigmoid(self(numeric, codes) * self.calibration[0] + self.calibration[1])
 
 
-def with_gaps(
-    numeric: Tensor, codes: Tensor, share: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+def with_gaps(numeric: Tensor, codes: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The inputs with a random `share` (0..1) of their cells made missing or unknown.
 
     Trains the indicator of every column and the unknown row of every embedding, also where the training rows

@@ -120,9 +120,7 @@ def logistic_regression_scores(train: pa.Table, test: pa.Table, task: TrainingTa
         values = numeric.standardise(table)
         missing = np.isnan(values)
         codes = categorical.codes(table)
-        one_hot = [
-            np.eye(len(levels) + 1)[codes[:, index]] for index, levels in enumerate(categorical.levels)
-        ]
+        one_hot = [np.eye(len(levels) + 1)[codes[:, index]] for index, levels in enumerate(categorical.levels)]
         return np.hstack([np.where(missing, 0.0, values), missing[:, numeric.indicator_column], *one_hot])
 
     model = LogisticRegression(solver="newton-cholesky").fit(design(train), task.labels(train))
@@ -167,6 +165,7 @@ def calibration_plot(qualities: Mapping[str, Quality]) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.6, 4.2), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     limit = max(
         (max(bin.mean_score, bin.observed_rate) for q in qualities.values() for bin in q.calibration_bins),
@@ -190,5 +189,5 @@ def calibration_plot(qualities: Mapping[str, Quality]) -> bytes:
     axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture, metadata={"Software": None})
+    figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()

@@ -170,7 +170,7 @@ class Registry:
         """The figures that were registered with a version."""
         with self._reaching():
             run_id = self._client.get_model_version(version.name, version.number).run_id
-            return dict(self._client.get_run(run_id).data.metrics)
+            return dict(self._client.get_run(str(run_id)).data.metrics)
 
     def load(self, version: Version) -> artifact.Model:
         """Load a version's model and verify its digest.
@@ -206,7 +206,10 @@ class Registry:
             place = self._address.rsplit("@", 1)[-1]
             reason = first_line(error).replace(self._address, place)
             raise RegistryError(
-                f"the model registry fails: {reason}", where=place, fix="check BATCH_PLATFORM_REGISTRY", transient=True
+                f"the model registry fails: {reason}",
+                where=place,
+                fix="check BATCH_PLATFORM_REGISTRY",
+                transient=_may_pass(error),
             ) from None
 
 
@@ -223,7 +226,10 @@ def _as_mlflow_model(model: artifact.Model, example: pa.Table, scratch: Path) ->
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    columns = [ColSpec(_mlflow_type(field.type), field.name, required=False) for field in example.schema]
+    # Tools that speak MLflow pass data frames, in which a number that may be missing is a double.
+    fields = [pa.field(f.name, pa.float64()) if _is_number(f.type) else f for f in example.schema]
+    example = example.cast(pa.schema(fields))
+    columns: list[Any] = [ColSpec(_mlflow_type(field.type), field.name, required=False) for field in example.schema]
     signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double", "score")]))
     artifact.save(model, scratch / _DATA)
     folder = scratch / "mlflow"
@@ -238,9 +244,16 @@ def _as_mlflow_model(model: artifact.Model, example: pa.Table, scratch: Path) ->
     return folder
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether the registry was out of reach, rather than that it refused."""
+    from sqlalchemy.exc import OperationalError
+
+    return isinstance(error, OperationalError | ConnectionError) or "Max retries exceeded" in str(error)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
 def _mlflow_type(kind: pa.DataType) -> Any:
-    if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
-        return "string"
-    if pa.types.is_boolean(kind):
-        return "boolean"
-    return "long" if pa.types.is_int64(kind) else "integer" if pa.types.is_integer(kind) else "double"
+    return "double" if pa.types.is_floating(kind) else "boolean" if pa.types.is_boolean(kind) else "string"

@@ -6,7 +6,6 @@ The door to training and prediction. How columns become numbers is in `encoding.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -118,9 +117,7 @@ _NUMERIC_TENSORS = ("mean", "deviation", "median", "bin_column", "bin_low", "bin
 def _restored(tensors: Mapping[str, NDArray[np.generic]], config: Mapping[str, Any]) -> TabularModel:
     arrays = {name: np.array(tensors[f"numeric.{name}"]) for name in _NUMERIC_TENSORS}
     numeric = NumericEncoding(names=tuple(config["numeric"]), **arrays)
-    categorical = CategoricalEncoding(
-        tuple(config["categorical"]), tuple(tuple(levels) for levels in config["levels"])
-    )
+    categorical = CategoricalEncoding(tuple(config["categorical"]), tuple(tuple(levels) for levels in config["levels"]))
     hidden, embedding = tuple(config["hidden"]), config["embedding"]
     network = TabularNetwork(numeric, categorical, hidden, embedding)
     prefix = "network."
@@ -177,14 +174,15 @@ def train(table: pa.Table, task: TrainingTask) -> TabularModel:
     return model
 
 
-def _trained(
-    table: pa.Table, labels: NDArray[np.float32], task: TrainingTask, settings: Settings
-) -> TabularModel:
+def _trained(table: pa.Table, labels: NDArray[np.float32], task: TrainingTask, settings: Settings) -> TabularModel:
     numeric_names, categorical_names = feature_kinds(table.schema, task.features)
     numeric = NumericEncoding.fit(table, numeric_names, settings.bins)
-    categorical = CategoricalEncoding.fit(
-        table, categorical_names, settings.level_rows(table.num_rows)
-    )
+    categorical = CategoricalEncoding.fit(table, categorical_names, settings.level_rows(table.num_rows))
+    if not numeric.indicator_column.size and not any(categorical.levels):
+        raise ModelError(
+            "none of the features varies in the training rows, so there is nothing to learn from",
+            fix="train on a longer window, or correct the features",
+        )
     network = TabularNetwork(numeric, categorical, settings.hidden, settings.embedding)
     fit(
         network,
@@ -194,9 +192,7 @@ def _trained(
         settings,
         task.seed,
     )
-    return TabularModel(
-        task.features, numeric, categorical, settings.hidden, settings.embedding, network.eval()
-    )
+    return TabularModel(task.features, numeric, categorical, settings.hidden, settings.embedding, network.eval())
 
 
 def _logit(probability: Any) -> Any:

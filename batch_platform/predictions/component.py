@@ -1,4 +1,165 @@
+"""`PredictionTable`: features and a pinned model version in, predictions out, committed atomically."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
 import dagster as dg
+from pydantic import Field, field_validator
+
+from batch_platform.automation.declared import Owners, Pipeline, declared, find
+from batch_platform.automation.reporting import asset_key, check_specs
+from batch_platform.automation.step import table_step
+from batch_platform.engines import ENGINES
+from batch_platform.errors import ConfigurationError
+from batch_platform.features.component import column_schema, feature_tables
+from batch_platform.models.component import model_definitions
+from batch_platform.models.definition import ModelDefinition
+from batch_platform.outcomes import PartitionOutcome, Run
+from batch_platform.partitions import Calendar, Offset
+from batch_platform.predictions.definition import CHECKS, MODEL_DIGEST, MODEL_VERSION, SCORE, Predictions
+from batch_platform.settings import Settings
+from batch_platform.telemetry.cost import Meter
+
+
+class Slo(dg.Model, dg.Resolvable):
+    """By when a partition must be there, relative to its start."""
+
+    due: Annotated[str, Field(description="'-1d 20:00': at eight in the evening of the day before.")]
+    warn: Annotated[str | None, Field(description="When to begin to worry; before `due`.")] = None
+
+
 class PredictionTable(dg.Component, dg.Model, dg.Resolvable):
+    """Scores `predictions/<name>`: one row for each valid feature row, by the version that serves its partition."""
+
+    name: Annotated[str, Field(description="The table is predictions/<name>.", pattern=r"^[a-z][a-z0-9_]*$")]
+    features: Annotated[str, Field(description="The feature table.")]
+    registered_model: Annotated[str, Field(description="The model's name in the registry.")]
+    outputs: Annotated[
+        dict[str, str], Field(description="Column -> 'score', or SQL over the columns before it.", min_length=1)
+    ]
+    version: Annotated[
+        str | int,
+        Field(description="as_of (newest whose window has begun at the decision time), champion, or a number."),
+    ] = "as_of"
+    carry: Annotated[Sequence[str], Field(description="Feature columns that are handed on.")] = ()
+    engine: Annotated[str, Field(description=f"Who maps shards: {', '.join(ENGINES)}.")] = "local"
+    slo: Annotated[Slo | None, Field(description="The deadline of each partition.")] = None
+    owners: Owners = ()
+    description: Annotated[str, Field(description="Shown in the UI.")] = ""
+
+    @field_validator("features")
+    @classmethod
+    def _table_name(cls, value: str) -> str:
+        return value.removeprefix("features/")
+
+    @property
+    def table(self) -> str:
+        """The table's name in the lake."""
+        return f"predictions/{self.name}"
+
+    def definition(self, context: dg.ComponentLoadContext) -> tuple[Predictions, ModelDefinition | None]:
+        """The table as the scorer needs it, and its model if a component of the project trains it.
+
+        Raises:
+            ConfigurationError: features, model, engine, columns or the deadline make no sense.
+        """
+        features = find(self.features, feature_tables(context), "feature table")
+        if self.engine not in ENGINES:
+            raise ConfigurationError(f"unknown engine {self.engine!r}", fix=f"use one of {', '.join(ENGINES)}")
+        if str(self.version) not in ("as_of", "champion") and not str(self.version).isdecimal():
+            raise ConfigurationError(f"version {self.version!r}", fix="use as_of, champion or a version number")
+        model = model_definitions(context).get(self.registered_model)
+        if model is None and self.version == "as_of":
+            raise ConfigurationError(
+                f"no ModelVersion component makes {self.registered_model!r}", fix="pin a version number, or add one"
+            )
+        if self.slo is not None:
+            _refuse_early_deadline(self.slo, features.known_at, features.calendar)
+        table = Predictions(
+            name=self.name,
+            features=features.model.table,
+            contract=features.contract,
+            key=features.model.key,
+            calendar=features.calendar,
+            known_at=features.known_at,
+            registered_model=self.registered_model,
+            version=str(self.version),
+            outputs=self.outputs,
+            carry=tuple(self.carry),
+            engine=self.engine,
+            columns=features.contract.features,
+        )
+        return table, model
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return dg.Definitions()
+        """One step: the predictions, the rows that could not be scored, the checks."""
+        with declared(context, "PredictionTable", self.name):
+            predictions, model = self.definition(context)
+        partitions = predictions.calendar.definition
+
+        def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
+            # Imported when it is needed: loading definitions must not wait for torch and MLflow.
+            from batch_platform.predictions.score import score
+
+            return score(predictions, settings, keys, run, meter)
+
+        deps = [dg.AssetDep(asset_key(predictions.features))]
+        if model is not None:
+            deps.append(dg.AssetDep(asset_key(model.table), partition_mapping=_serving(predictions, model)))
+        pipeline, kinds = Pipeline.of(context, self.owners), {"delta", "pytorch"}
+        described = self.description or f"Predictions of {self.registered_model}."
+        metadata = {"dagster/column_schema": _columns(predictions), "due": self.slo.due if self.slo else "none"}
+        failed = f"Rows that the model could not score for {predictions.table}, with the error."
+        specs = [
+            pipeline.spec(predictions.table, described, kinds, partitions, deps, metadata),
+            pipeline.spec(predictions.quarantine, failed, kinds, partitions, deps),
+        ]
+        checks = check_specs(predictions.table, CHECKS, partitions)
+        step = table_step(predictions.table, specs=specs, checks=checks, compute=compute, engine=self.engine)
+        return dg.Definitions(assets=[step])
+
+
+def _serving(predictions: Predictions, model: ModelDefinition) -> dg.PartitionMapping:
+    """The model's window that contains the decision time: offsets count the reader's own partitions."""
+    days = predictions.calendar
+    own = days.shift(days.key_at(days.start_of(days.start)), 1)
+    distance = 0
+    while days.start_of(days.shift(own, -distance)) > predictions.known_at.after(days.start_of(own)):
+        distance += 1
+    return dg.TimeWindowPartitionMapping(
+        start_offset=-distance, end_offset=-distance, allow_nonexistent_upstream_partitions=True
+    )
+
+
+def _refuse_early_deadline(slo: Slo, known_at: Offset, calendar: Calendar) -> None:
+    start = calendar.start_of(calendar.start)
+    due, decision = Offset.parse(slo.due).after(start), known_at.after(start)
+    if due <= decision:
+        raise ConfigurationError(
+            f"slo.due {slo.due!r} is not after the decision time {known_at.text!r}: the inputs cannot be there",
+            fix="move the deadline later, or known_at earlier",
+        )
+    if slo.warn is not None and Offset.parse(slo.warn).after(start) > due:
+        raise ConfigurationError(f"slo.warn {slo.warn!r} comes after slo.due {slo.due!r}", fix="warn earlier")
+
+
+def _columns(predictions: Predictions) -> dg.TableSchema:
+    """The output's columns: those copied from the features keep their description."""
+    described = {column.name: column for column in column_schema(predictions.contract).columns}
+    copied = [described[name] for name in predictions.copied]
+    derived = [
+        dg.TableColumn(
+            name,
+            "FLOAT" if expression == SCORE else "derived",
+            "The model's score." if expression == SCORE else f"SQL: {expression}",
+        )
+        for name, expression in predictions.outputs.items()
+    ]
+    own = [
+        dg.TableColumn(MODEL_VERSION, "VARCHAR", "The version that scored the row."),
+        dg.TableColumn(MODEL_DIGEST, "VARCHAR", "Its digest."),
+        dg.TableColumn("_features_digest", "VARCHAR", "Digest of the feature partition that was scored."),
+    ]
+    return dg.TableSchema(columns=[*copied, *derived, *own])

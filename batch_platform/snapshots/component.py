@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import Field
 
-from batch_platform.automation.declared import Owners, Partitioning, declared, group_of, pipeline_tags
-from batch_platform.automation.reporting import asset_key, check_specs
+from batch_platform.automation.declared import Owners, Partitioning, Pipeline, declared
+from batch_platform.automation.reporting import check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Calendar, Offset, Timeline
@@ -47,9 +47,9 @@ class InputSnapshot(dg.Component, dg.Model, dg.Resolvable):
         str, Field(description="When a partition is known, relative to its start: '-1d 12:00', '+1d 06:00'.")
     ] = "+1d"
     key: Annotated[Sequence[str], Field(description="Columns that identify a row; each key may occur once.")] = ()
-    empty: Annotated[
-        Literal["allowed", "refused"], Field(description="Whether a partition without rows is legal.")
-    ] = "refused"
+    empty: Annotated[Literal["allowed", "refused"], Field(description="Whether a partition without rows is legal.")] = (
+        "refused"
+    )
     description: Annotated[str, Field(description="Shown in the UI.")] = ""
     owners: Owners = ()
 
@@ -76,15 +76,21 @@ class InputSnapshot(dg.Component, dg.Model, dg.Resolvable):
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
             return capture(snapshot, settings.lake, keys, run, meter)
 
-        spec = dg.AssetSpec(
-            asset_key(self.table),
-            description=self.description or f"Immutable capture of {self.source.origin}.",
-            group_name=group_of(context),
-            owners=list(self.owners),
-            kinds={"delta", "python"},
-            tags=pipeline_tags(context, "snapshot"),
-            partitions_def=partitions,
-            metadata={"source": self.source.origin, "available": self.available if calendar else "always"},
+        metadata: dict[str, object] = {
+            "source": self.source.origin,
+            "available": self.available if calendar else "always",
+        }
+        columns = self.source.known_columns
+        if columns is not None:
+            metadata["dagster/column_schema"] = dg.TableSchema(
+                columns=[dg.TableColumn(name, str(kind)) for name, kind in columns.items()]
+            )
+        spec = Pipeline.of(context, self.owners).spec(
+            self.table,
+            self.description or f"Immutable capture of {self.source.origin}.",
+            {"delta", "python"},
+            partitions,
+            metadata=metadata,
         )
         checks = check_specs(
             self.table, {KEY_CHECK: f"({', '.join(self.key) or 'no key'}) is never null and never repeats."}, partitions
@@ -96,5 +102,3 @@ def snapshot_timelines(context: dg.ComponentLoadContext) -> dict[str, Timeline]:
     """The timelines of all snapshots of the project, by table name."""
     components = context.component_tree.get_all_components(of_type=InputSnapshot)
     return {component.table: component.timeline for component in components}
-
-

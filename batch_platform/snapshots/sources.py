@@ -104,9 +104,7 @@ def arrow_type(name: str) -> pa.DataType:
         precision, scale = int(decimal[1]), int(decimal[2])
         if 1 <= precision <= 38 and scale <= precision:
             return pa.decimal128(precision, scale)
-    raise ValueError(
-        f"{name!r} is not a type; expected one of {', '.join(TYPES)}, DECIMAL(p,s) with s <= p <= 38"
-    )
+    raise ValueError(f"{name!r} is not a type; expected one of {', '.join(TYPES)}, DECIMAL(p,s) with s <= p <= 38")
 
 
 class SourceSpec(BaseModel):
@@ -126,11 +124,8 @@ class SourceSpec(BaseModel):
     files: str | None = Field(
         None,
         min_length=1,
-        description=(
-            "Path or glob of the partition's files, relative to the project's root. Placeholders: "
-            "{partition_key}, {start:%Y-%m-%d}, {end:%Y-%m-%d} (strftime of the partition's bounds, in its "
-            "own time zone)."
-        ),
+        description="Path or glob of the partition's files, relative to the project's root. Placeholders: "
+        "{partition_key}, {start:%Y-%m-%d}, {end:%Y-%m-%d} (strftime of the partition's bounds, in its own time zone).",
     )
     format: Literal["csv", "parquet"] | None = Field(
         None, description="Format of the files; by default from the extension: .csv, .csv.gz, .parquet."
@@ -140,9 +135,7 @@ class SourceSpec(BaseModel):
         min_length=1,
         description=f"Columns to read, and types: {', '.join(TYPES)}, DECIMAL(p,s). Default: all columns.",
     )
-    delimiter: str | None = Field(
-        None, description="CSV only: the character between two fields; default: comma."
-    )
+    delimiter: str | None = Field(None, description="CSV only: the character between two fields; default: comma.")
     null_values: tuple[str, ...] | None = Field(
         None,
         description='CSV only: the texts that stand for null, instead of the default [""], the empty field.',
@@ -190,12 +183,8 @@ class SourceSpec(BaseModel):
     @field_validator("delimiter")
     @classmethod
     def _one_character(cls, delimiter: str | None) -> str | None:
-        if delimiter is not None and (
-            len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0'
-        ):
-            raise ValueError(
-                f"{delimiter!r}: expected one ASCII character that is no quote and no line break"
-            )
+        if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0'):
+            raise ValueError(f"{delimiter!r}: expected one ASCII character that is no quote and no line break")
         return delimiter
 
     @model_validator(mode="after")
@@ -232,9 +221,23 @@ class SourceSpec(BaseModel):
     @property
     def column_types(self) -> dict[str, pa.DataType] | None:
         """The declared columns in their order with their Arrow types; None if the file decides."""
-        return (
-            None if self.columns is None else {name: arrow_type(kind) for name, kind in self.columns.items()}
-        )
+        if self.columns is None:
+            return None
+        return {name: arrow_type(kind) for name, kind in self.columns.items()}
+
+    @property
+    def known_columns(self) -> dict[str, pa.DataType] | None:
+        """The columns that every extract has, as known before anything is read: names in order -> Arrow types.
+
+        Those that are declared, or the fixed ones of a demo table, without `_source_file` and `_source_row`;
+        None if the files decide.
+        """
+        if self.demo is not None:
+            # Imported only when it is used, as `READERS` are.
+            from batch_platform.snapshots.demo import columns_of
+
+            return columns_of(self.demo)
+        return self.column_types
 
 
 class _Reader(Protocol):

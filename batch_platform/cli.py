@@ -1,0 +1,131 @@
+"""`batch-platform`: what Dagster's own command line and UI cannot do.
+
+Belongs here: arguments, progress and exit codes. Does not belong here: anything that another caller would need.
+Everything heavy is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import warnings
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import click
+
+from batch_platform.errors import BatchPlatformError, ConfigurationError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="batch-platform")
+def cli() -> None:
+    """Offline machine-learning predictions as time-partitioned assets.
+
+    Exit codes: 0 done, 2 wrong configuration, 3 bad input, 4 broken contract, 5 registry, 6 model, 7 lake,
+    8 a run failed, 1 anything else.
+    """
+
+
+@cli.command()
+@click.option("--now", "moment", metavar="ISO-TIME", help="Pretend it is this moment, such as 2026-11-20T09:00.")
+def demo(moment: str | None) -> None:
+    """Run the first night of the flight_delay pipeline; again, it re-does only what is missing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console()
+    began = time.perf_counter()
+    warnings.simplefilter("ignore")
+    logging.disable(logging.INFO)
+    with console.status("Loading the platform"):
+        import dagster as dg
+
+        from batch_platform.automation.catch_up import load_definitions, materialize, missing
+        from batch_platform.automation.home import prepare_home
+        from batch_platform.demo import plan_first_night
+        from batch_platform.demo_screen import show
+        from batch_platform.features.component import feature_tables
+        from batch_platform.predictions.component import PredictionTable
+        from batch_platform.settings import Settings
+
+        settings = Settings.from_environment()
+        prepare_home(settings)
+        definitions, tree = load_definitions()
+        component = next(
+            found for found in tree.get_all_components(of_type=PredictionTable) if found.name == "flight_delay"
+        )
+        table, model = component.definition(tree.load_context)
+        assert model is not None
+        features = feature_tables(tree.load_context)[component.features]
+        night = plan_first_night(features, model, table, _moment(moment, table.calendar.timezone))
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with dg.DagsterInstance.get() as instance, Progress(*columns, console=console) as progress:
+        for step in night.steps:
+            keys = missing(step, settings, instance)
+            there = len(step.keys) - len(keys)
+            note = f" ({there} there already)" if there else ""
+            task = progress.add_task(f"{step.table}{note}", total=len(keys))
+            materialize(definitions, instance, step, keys, advance=partial(progress.advance, task))
+    show(console, settings, night, model, table)
+    console.print(f"Done in {time.perf_counter() - began:.0f} s.")
+
+
+@cli.command()
+@click.argument("model")
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
+def score(model: str, source: Path, target: Path) -> None:
+    """Score one file: INPUT's rows go to OUTPUT with a column `score`.
+
+    MODEL is a registered name (its champion), name@version, or a folder with model.safetensors and model.json.
+    Files are .parquet or .csv.
+    """
+    from batch_platform.models.lookup import find_model
+    from batch_platform.predictions.score_file import score_file
+    from batch_platform.settings import Settings
+
+    warnings.simplefilter("ignore")
+    found, described = find_model(model, Settings.from_environment())
+    rows = score_file(found, source, target)
+    click.echo(f"{rows} rows scored by {described}: {target}")
+
+
+def _moment(text: str | None, timezone: str) -> datetime:
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(timezone)
+    if text is None:
+        return datetime.now(zone)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--now {text!r} is not an ISO time", fix="write 2026-11-20T09:00") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def main() -> None:
+    """Run the command line; a known error is one line on standard error and its exit code."""
+    try:
+        cli()
+    except BatchPlatformError as error:
+        click.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.secho("interrupted; finished partitions are kept", fg="yellow", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Scoring partitions: choose the version, plan shards, let an engine map them, commit all partitions at once.
+
+Belongs here: the steps from a feature partition to a committed prediction partition. Does not belong here: what
+happens inside a shard (`scorer.py`) or what is checked (`checks.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from batch_platform.engines import engine_named
+from batch_platform.errors import BatchPlatformError, ContractError, LakeError, ModelError
+from batch_platform.lake.commit import replace_partitions
+from batch_platform.lake.digest import ContentDigest, combine
+from batch_platform.lake.provenance import (
+    InputRead,
+    Ledger,
+    ModelUsed,
+    PartitionRecord,
+    Provenance,
+    Stage,
+    git_commit,
+    package_version,
+)
+from batch_platform.lake.table import DataFile, Recorded, Table
+from batch_platform.models.artifact import Model
+from batch_platform.models.registry import Registry, Version
+from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
+from batch_platform.predictions.checks import prediction_checks
+from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.receipts import Receipt
+from batch_platform.predictions.scorer import ShardScorer, output_schema
+from batch_platform.predictions.shards import plan
+from batch_platform.settings import Settings
+from batch_platform.telemetry.cost import Meter
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One partition after all its shards: what goes into the commit."""
+
+    record: PartitionRecord
+    failed_record: PartitionRecord
+    files: list[DataFile]
+    failed_files: list[DataFile]
+
+
+def score(
+    predictions: Predictions, settings: Settings, keys: Sequence[str], run: Run, meter: Meter
+) -> list[PartitionOutcome]:
+    """Score partitions and commit the good ones together, failed rows first.
+
+    Raises:
+        LakeError: the lake cannot be read or written; no partition has changed then.
+    """
+    registry = Registry(settings)
+    inputs = Table(settings.lake, predictions.features).records(keys)
+    models: dict[str, Model] = {}
+    done: dict[str, Scored] = {}
+    outcomes: dict[str, PartitionOutcome] = {}
+    for key in keys:
+        try:
+            predictions.calendar.window(key)
+            version = serving_version(predictions, registry, key)
+            if version.number not in models:
+                models[version.number] = _load(predictions, registry, version)
+            done[key] = _score_partition(predictions, settings, key, version, models[version.number], inputs)
+            outcomes[key] = _outcome(predictions, settings, key, version, done[key], registry)
+            if outcomes[key].error is not None:
+                del done[key]
+        except LakeError:
+            raise
+        except BatchPlatformError as error:
+            outcomes[key] = PartitionOutcome(key, error=error)
+    if done:
+        _commit(predictions, settings, done, run, meter)
+    return [outcomes[key] for key in keys]
+
+
+def serving_version(predictions: Predictions, registry: Registry, key: str) -> Version:
+    """The version that the table's `version` field means for a partition."""
+    name = predictions.registered_model
+    if predictions.version == "as_of":
+        return registry.as_of(name, predictions.decision(key))
+    if predictions.version == "champion":
+        return registry.champion(name)
+    return registry.numbered(name, predictions.version)
+
+
+def _load(predictions: Predictions, registry: Registry, version: Version) -> Model:
+    model = registry.load(version)
+    declared = set(predictions.columns)
+    lacking = [name for name in model.features if name not in declared]
+    if lacking:
+        raise ModelError(
+            f"the model reads {lacking[0]!r}, which is no feature of {predictions.features}",
+            where=f"{version.name} version {version.number}",
+            fix="train a version on the present features",
+        )
+    return model
+
+
+def _score_partition(
+    predictions: Predictions,
+    settings: Settings,
+    key: str,
+    version: Version,
+    model: Model,
+    inputs: Mapping[str, Recorded],
+) -> Scored:
+    found = inputs.get(key)
+    if found is None:
+        raise ContractError(
+            f"the input {predictions.features} lacks partition {key}",
+            where=f"{predictions.table}[{key}]",
+            fix="materialize it first",
+        )
+    features = Table(settings.lake, predictions.features)
+    scorer = ShardScorer(predictions, settings.lake, model, version.number, version.digest, found.record.digest)
+    fingerprint = (found.record.digest, version.digest, version.number, package_version(), repr(predictions.outputs))
+    shards = plan(key, features.sizes(key), (*fingerprint, *predictions.copied))
+    receipts = sorted(
+        engine_named(predictions.engine).map(scorer, shards), key=lambda r: (r.shard.path, r.shard.first_row)
+    )
+    read = {predictions.features: InputRead(found.version, found.record.digest, (key, key))}
+    used = ModelUsed(version.name, version.number, version.digest)
+    scored, failed = (sum(getattr(r, kind).rows for r in receipts) for kind in ("scored", "failed"))
+    ledger = Ledger(sum(r.shard.rows for r in receipts), {"scored": scored, "reused": 0, "failed": failed})
+    if ledger.rows != found.record.ledger.outcomes["valid"]:
+        raise LakeError(
+            f"the feature files hold {ledger.rows} rows, their ledger says {found.record.ledger.outcomes['valid']}",
+            where=f"{predictions.features}[{key}]",
+            fix="rebuild the partition",
+        )
+    return Scored(
+        PartitionRecord(_total(receipts, "digest"), ledger, read, model=used),
+        PartitionRecord(_total(receipts, "failed_digest"), Ledger(failed, {"failed": failed}), read, model=used),
+        [r.scored for r in receipts],
+        [r.failed for r in receipts],
+    )
+
+
+def _total(receipts: Sequence[Receipt], field: str) -> str:
+    digests: list[ContentDigest] = [getattr(receipt, field) for receipt in receipts]
+    total = digests[0]
+    for digest in digests[1:]:
+        total = total + digest
+    return total.hex
+
+
+def _outcome(
+    predictions: Predictions, settings: Settings, key: str, version: Version, scored: Scored, registry: Registry
+) -> PartitionOutcome:
+    expected = serving_version(predictions, registry, key)
+    rows = Table(settings.lake, predictions.table).read_files(
+        scored.files, [*predictions.key, predictions.score_column, "_model_version"]
+    )
+    checks = prediction_checks(predictions, rows, scored.record.ledger, expected)
+    broken: list[CheckOutcome] = [check for check in checks if not check.passed]
+    place = f"{predictions.table}[{key}]"
+    return PartitionOutcome(
+        key,
+        digest=scored.record.digest,
+        rows=rows.num_rows,
+        metadata={
+            "ledger": str(scored.record.ledger),
+            "model": f"{version.name} version {version.number}, digest {version.digest[:12]}",
+            "features": f"digest {scored.record.inputs[predictions.features].digest[:12]}",
+        },
+        checks=checks,
+        error=ContractError(f"{broken[0].name}: {broken[0].description}", where=place) if broken else None,
+        extra={
+            predictions.quarantine: PartitionOutcome(key, scored.failed_record.digest, scored.failed_record.ledger.rows)
+        },
+    )
+
+
+def _commit(predictions: Predictions, settings: Settings, done: Mapping[str, Scored], run: Run, meter: Meter) -> None:
+    seconds, dollars = meter.seconds, meter.dollars
+    digest = combine([repr(predictions.outputs)])
+
+    def provenance(stage: Stage, records: dict[str, PartitionRecord], quarantine: int | None) -> Provenance:
+        return Provenance(
+            stage,
+            run.run_id,
+            predictions.engine,
+            seconds,
+            dollars,
+            records,
+            sql_digest=digest,
+            quarantine_version=quarantine,
+            package_version=package_version(),
+            git_commit=git_commit(),
+        )
+
+    before = replace_partitions(
+        Table(settings.lake, predictions.quarantine),
+        predictions.quarantine_schema,
+        {key: scored.failed_files for key, scored in done.items()},
+        provenance(Stage.QUARANTINE, {key: scored.failed_record for key, scored in done.items()}, None),
+    )
+    replace_partitions(
+        Table(settings.lake, predictions.table),
+        output_schema(predictions),
+        {key: scored.files for key, scored in done.items()},
+        provenance(Stage.PREDICTIONS, {key: scored.record for key, scored in done.items()}, before.version),
+    )

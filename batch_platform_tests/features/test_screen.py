@@ -1,0 +1,119 @@
+"""The screen: it and pandera agree on every rule, so that what it finds clean needs no second look."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from batch_platform.errors import ContractError
+from batch_platform.features.contract import Contract
+from batch_platform.features.rules import Matches
+from batch_platform.features.screen import suspects
+from batch_platform.features.validation import judge, validate
+from batch_platform_tests.features.contracts import contract_of, one_column, rows_of
+
+EVERY_RULE = """\
+models:
+  - name: m
+    data_tests:
+      - unique_combination_of_columns: {combination_of_columns: [n, s]}
+      - unique_combination_of_columns: {combination_of_columns: [x, day]}
+      - expression_is_true: {expression: "n <> 3"}
+      - expression_is_true: {expression: "s::integer > 0 and s::integer < 5"}
+      - expression_is_true: {expression: "s::integer < n", name: text below number}
+      - expression_is_true: {expression: "hour(moment) < 12 or flag"}
+    columns:
+      - {name: n, data_type: INTEGER, data_tests: [not_null, unique, {range: {min: 0, max: 4}}]}
+      - name: x
+        data_type: DOUBLE
+        data_tests: [not_null, unique, {range: {max: 1}}, {accepted_values: {values: [0]}}]
+      - {name: y, data_type: FLOAT, data_tests: [{range: {min: 0.1}}]}
+      - name: s
+        data_type: VARCHAR
+        data_tests:
+          - not_null
+          - unique
+          - accepted_values: {values: ["", "1", ü]}
+          - matches: {regex: "^[^b]*$"}
+          - string_length: {max: 1}
+      - {name: flag, data_type: BOOLEAN, data_tests: [{accepted_values: {values: [true]}}]}
+      - name: price
+        data_type: DECIMAL(4,1)
+        data_tests: [{range: {min: 0.5}}, {accepted_values: {values: [0.5, 2]}}]
+      - {name: day, data_type: DATE, data_tests: [not_null, {range: {min: 2025-01-06}}]}
+      - {name: moment, data_type: TIMESTAMPTZ, data_tests: [{range: {max: 2025-01-06T12:00:00Z}}]}
+"""
+NOON = dt.datetime(2025, 1, 6, 12, tzinfo=dt.UTC)
+# Few values each, and most of them good: partitions that keep all rules must come up as often as those that do not.
+VALUES = st.fixed_dictionaries(
+    {
+        "n": st.sampled_from([0, 1, 2, 4, 4, 3, 5, -1, None]),
+        "x": st.sampled_from([0.0, 0.0, -0.0, None, 2.0, float("nan"), float("inf"), float("-inf")]),
+        "y": st.sampled_from([1.0, 0.1, None, 0.0, float("nan")]),
+        "s": st.sampled_from(["1", "1", "", "ü", "b", "11", None]),
+        "flag": st.sampled_from([True, True, None, False]),
+        "price": st.sampled_from([Decimal("0.5"), Decimal("2.0"), None, Decimal("0.4")]),
+        "day": st.sampled_from([dt.date(2025, 1, 6), dt.date(2025, 1, 7), dt.date(2025, 1, 5), None]),
+        "moment": st.sampled_from([NOON.replace(hour=1), NOON, None, NOON + dt.timedelta(hours=1)]),
+    }
+)
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Contract:
+    return contract_of(tmp_path, EVERY_RULE)
+
+
+def partition(contract: Contract, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    schema = {column.name: column.polars_type for column in contract.columns}
+    return rows_of({name: [row[name] for row in rows] for name in schema}, schema)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(VALUES, max_size=4))
+def test_screen_and_pandera_agree_on_every_rule(contract: Contract, rows: list[dict[str, Any]]) -> None:
+    frame = partition(contract, rows)
+    full = judge(frame, contract, contract.row_rules)
+    assert [rule.name for rule in suspects(frame, contract)] == [
+        rule.name for rule in contract.row_rules if rule.name in full.broken
+    ]
+    screened = validate(frame, contract)
+    assert screened.broken == full.broken
+    assert screened.valid.equals(full.valid) and screened.rejected.equals(full.rejected)
+    assert screened.rejected.schema == full.rejected.schema
+
+
+def test_a_clean_partition_has_no_suspects(contract: Contract) -> None:
+    good = {
+        "n": 4,
+        "x": 0.0,
+        "y": 1.0,
+        "s": "1",
+        "flag": True,
+        "price": Decimal("0.5"),
+        "day": NOON.date(),
+        "moment": None,
+    }
+    frame = partition(contract, [good])
+    assert suspects(frame, contract) == ()
+    assert validate(frame, contract).valid.equals(judge(frame, contract, contract.row_rules).valid)
+    assert suspects(frame.clear(), contract) == ()
+
+
+def test_a_rule_that_cannot_be_evaluated_makes_all_suspect_and_stops_the_partition(tmp_path: Path) -> None:
+    contract = one_column(tmp_path, "BIGINT", "not_null")
+    (column,) = contract.columns
+    wrong = dataclasses.replace(column, rules=(*column.rules, Matches("c", "a")))
+    contract = dataclasses.replace(contract, columns=(wrong,))
+    frame = rows_of({"c": [1]})
+    assert suspects(frame, contract) == contract.row_rules
+    with pytest.raises(ContractError, match="a rule could not be applied"):
+        validate(frame, contract)
