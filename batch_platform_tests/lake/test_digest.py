@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -81,7 +82,7 @@ def test_row_and_column_order_do_not_count(table: pa.Table, random: Any) -> None
 def test_chunks_slices_and_parts_do_not_count(table: pa.Table, cuts: list[int]) -> None:
     """Slices keep their offset into shared buffers, which every column type has to respect."""
     edges = [0, *sorted(min(cut, table.num_rows) for cut in cuts), table.num_rows]
-    parts = [table.slice(start, stop - start) for start, stop in zip(edges, edges[1:], strict=False)]
+    parts = [table.slice(start, stop - start) for start, stop in pairwise(edges)]
     whole = digest_table(table)
     assert digest_table(pa.concat_tables(parts)) == whole
     total = ContentDigest(whole.shape)
@@ -123,7 +124,7 @@ def test_encodings_of_other_types_do_not_count() -> None:
     with_null = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["x", None]))
     assert digest_table(pa.table({"a": with_null})).hex == hex_of(["x", None, "x"])
     assert hex_of([b"x", None], pa.large_binary()) == hex_of([b"x", None], pa.binary())
-    assert hex_of([1, None], pa.date64()) == hex_of([0, None], pa.date32())
+    assert hex_of([dt.date(1970, 1, 2), None], pa.date64()) == hex_of([1, None], pa.date32())
     assert hex_of([1, None], pa.timestamp("ms")) == hex_of([1000, None], pa.timestamp("us"))
     lists = [[1, 2], None, [3, 4]]
     kinds = [pa.list_(pa.int64()), pa.large_list(pa.int64()), pa.list_(pa.int64(), 2), pa.list_(pa.int8())]

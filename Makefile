@@ -1,0 +1,51 @@
+# Everything a person needs; `make` lists it. The environment is .venv in this folder, pinned by constraints.txt.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+export DAGSTER_HOME ?= $(CURDIR)/local/dagster
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo ui test test-fast lint types check bench-quality clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## Make .venv and install the pinned versions
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; say which with: make install PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,s3,dev]'
+	@touch $@
+
+demo: $(READY) ## Run the first night on real flights: capture, validate, train, score
+	@$(BIN)/batch-platform demo
+
+ui: $(READY) ## Open Dagster's web UI and daemon on http://localhost:3000
+	@mkdir -p $(DAGSTER_HOME) && { test -e $(DAGSTER_HOME)/dagster.yaml || ln -s $(CURDIR)/dagster.yaml $(DAGSTER_HOME)/; }
+	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $${PORT:-3000}
+
+test: $(READY) ## Run all tests
+	$(BIN)/pytest -n auto --dist worksteal
+
+test-fast: $(READY) ## Run the tests that take no more than seconds
+	$(BIN)/pytest -n auto --dist worksteal -m 'not slow'
+
+lint: $(READY) ## Check style, formatting and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(READY) ## Check types
+	$(BIN)/mypy
+
+check: $(READY) lint types ## Check style, types and that all definitions load
+	$(BIN)/dg check defs
+
+bench-quality: $(READY) ## Measure the model against its baselines over six months
+	$(BIN)/python -m batch_platform_tests.benchmarks.quality
+
+clean: ## Remove the environment and caches; tables and runs under local/ stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
