@@ -160,7 +160,7 @@ class Calendar:
             raise PartitionKeyError(f"{shown} is not a {self.cadence} partition key", fix=f"use the form {self.first}")
         try:
             window = self.definition.time_window_for_partition_key(key)
-        except OverflowError as error:
+        except (OverflowError, ValueError) as error:
             raise PartitionKeyError(f"{shown} lies beyond the calendar", fix="use a year before 9999") from error
         start, end = window.start, window.end
         if start.strftime(self.key_format) != key:

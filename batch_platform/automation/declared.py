@@ -6,13 +6,15 @@ component declares.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
 import dagster as dg
-from pydantic import Field, field_validator
+from dagster.components.resolved.errors import ResolutionException
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from batch_platform.automation.reporting import asset_key
 from batch_platform.errors import ConfigurationError
@@ -43,6 +45,44 @@ class Partitioning(dg.Model, dg.Resolvable):
         steps = {Cadence.HOURLY: offset.days * 24 + offset.hours, Cadence.DAILY: offset.days}
         steps |= {Cadence.WEEKLY: -(-offset.days // 7), Cadence.MONTHLY: -(-offset.days // 28)}
         return Calendar(self.cadence, self.start, self.timezone, steps[self.cadence])
+
+
+class Declaration(dg.Component, dg.Model, dg.Resolvable):
+    """Base of the components: a field that cannot be read is one line with file, component, field and expectation."""
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Make the component from its `attributes:`.
+
+        Raises:
+            ConfigurationError: a field has the wrong type or a value that it cannot have.
+        """
+        name = getattr(attributes, "name", None) or getattr(attributes, "models", "")
+        with declared(context, cls.__name__, str(name)):
+            try:
+                return super().load(attributes, context)
+            except (ValidationError, ResolutionException) as error:
+                raise _unreadable(error, attributes) from None
+
+
+def _unreadable(error: Exception, attributes: BaseModel | None) -> ConfigurationError:
+    """What is wrong with a field, from the error that Dagster or pydantic made of it."""
+    # Dagster puts a traceback into the text and hides the cause, but keeps it as the context.
+    outer = re.match(r"\S+?(?P<line>:\d+) - attributes\.(?P<field>\S+)", str(error))
+    line, field = (f"line {outer['line'][1:]}, ", outer["field"]) if outer else ("", "")
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ValidationError):
+        cause = cause.__context__
+    if cause is None:
+        value = getattr(attributes, field, None)
+        what = "the template cannot be resolved" if "{{" in str(value) else "expected a mapping of fields"
+        return ConfigurationError(f"{what}, found {value!r:.80}", where=f"{line}field {field}")
+    first, *others = cause.errors()
+    field = ".".join([*filter(None, [field]), *map(str, first["loc"])])
+    what = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    found = "" if first["type"] == "value_error" else f", found {first['input']!r:.80}"
+    more = f" [and {len(others)} more]" if others else ""
+    return ConfigurationError(f"{what}{found}{more}", where=f"{line}field {field}")
 
 
 @contextmanager

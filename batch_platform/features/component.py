@@ -8,7 +8,7 @@ from typing import Annotated
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from batch_platform.automation.declared import Owners, Pipeline, declared
+from batch_platform.automation.declared import Declaration, Owners, Pipeline, declared
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
@@ -33,7 +33,7 @@ class Quarantine(dg.Model, dg.Resolvable):
     ] = "1%"
 
 
-class FeatureTables(dg.Component, dg.Model, dg.Resolvable):
+class FeatureTables(Declaration):
     """Builds `features/<model>` for each SQL model of a folder; rows that break the contract go to quarantine.
 
     What a partition may read follows from each input's `available` and from `known_at`: nothing that becomes

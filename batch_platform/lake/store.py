@@ -11,6 +11,7 @@ import os
 import re
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 from batch_platform.errors import ConfigurationError, LakeError, first_line
 
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
+_PIECE_BYTES = 4 << 20  # smaller than the stream's buffer: delta-rs takes what that flushes, but no Arrow buffer
 _CREDENTIAL = re.compile(
     "secret|token|password|credential|authorization|(access|account|storage|master|sas|service_account)_?key", re.I
 )
@@ -104,8 +106,9 @@ class Lake:
         try:
             _write(rows, buffer)
             content = buffer.getvalue()
-            with self._store(table).open_output_stream(path) as sink:
-                sink.write(content)
+            with self._store(table).open_output_stream(path, buffer_size=2 * _PIECE_BYTES) as sink:
+                for start in range(0, content.size, _PIECE_BYTES):
+                    sink.write(content.slice(start, _PIECE_BYTES))
         except (OSError, pa.ArrowException) as error:
             raise self._refused(f"cannot write {path}", table, error) from error
         return int(content.size)
@@ -127,7 +130,8 @@ class Lake:
                 fix="free space and run the partition again" if full else "check the folder's permissions",
             ) from error
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
         return target.stat().st_size
 
     def _store(self, table: str) -> pafs.FileSystem:

@@ -247,21 +247,25 @@ def live_files(table: DeltaTable) -> dict[str, str]:
 
 
 def statistics(rows: pa.Table) -> str:
-    """Delta statistics of a file's rows, as JSON: exact, or absent where they could be wrong."""
+    """Delta statistics of a file's rows, as JSON: exact, and for all columns or for none.
+
+    Where one column of a file has bounds and another has none, delta-rs takes the latter for bounds that no value
+    satisfies: a filter on that column would silently find nothing. Floats (NaN), flags, time stamps, lists, long
+    text and columns without any value have no bounds, so a file with one of those has a row count only.
+    """
     low: dict[str, Any] = {}
     high: dict[str, Any] = {}
     nulls: dict[str, int] = {}
     for name in rows.column_names:
         column = rows.column(name)
-        nulls[name] = column.null_count
         kind = column.type
-        if not (pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_string(kind)):
-            continue
-        if column.null_count == len(column):
-            continue
+        ordered = pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_string(kind)
+        if not ordered or column.null_count == len(column):
+            return json.dumps({"numRecords": rows.num_rows})
         ends = pc.min_max(column).as_py()
         if pa.types.is_string(kind) and max(len(ends["min"]), len(ends["max"])) > _STATISTICS_TEXT:
-            continue
+            return json.dumps({"numRecords": rows.num_rows})
+        nulls[name] = column.null_count
         low[name], high[name] = (
             value.isoformat() if pa.types.is_date(kind) else value for value in (ends["min"], ends["max"])
         )

@@ -50,7 +50,7 @@ def digest_of(model: Model) -> str:
     """A digest over tensors and configuration: equal for equal models, whatever file holds them."""
     digest = hashlib.sha256(_config_text(model).encode())
     for name in sorted(model.tensors):
-        tensor = np.ascontiguousarray(model.tensors[name])
+        tensor = np.asarray(model.tensors[name], order="C")
         digest.update(f"\n{name} {tensor.dtype.str} {tensor.shape}\n".encode())
         digest.update(tensor.tobytes())
     return digest.hexdigest()[:32]
@@ -59,7 +59,7 @@ def digest_of(model: Model) -> str:
 def save(model: Model, folder: Path) -> None:
     """Write the model's two files into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in model.tensors.items()}
+    tensors = {name: np.asarray(tensor, order="C") for name, tensor in model.tensors.items()}
     save_file(tensors, folder / TENSORS)
     (folder / CONFIG).write_text(_config_text(model), "utf-8")
 
@@ -71,14 +71,14 @@ def load(folder: Path, expected_digest: str | None) -> Model:
         ModelError: files are missing or damaged, or the digest is not the expected one.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        config = dict(json.loads((folder / CONFIG).read_text("utf-8")))
+        restore = resolve(str(config.pop("runtime", ""))).from_parts
         tensors = load_file(folder / TENSORS)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, SafetensorError, ConfigurationError) as error:
         raise ModelError(
             f"the artifact cannot be read: {first_line(error)}", where=str(folder), fix="restore it, or train again"
         ) from error
-    runtime = config.pop("runtime", "")
-    model: Model = resolve(runtime).from_parts(tensors, config)
+    model: Model = restore(tensors, config)
     found = digest_of(model)
     if expected_digest is not None and found != expected_digest:
         raise ModelError(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
-from batch_platform.automation.declared import Owners, Pipeline, declared, find
+from batch_platform.automation.declared import Declaration, Owners, Pipeline, declared, find
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
@@ -52,7 +52,7 @@ class ThresholdField(dg.Model, dg.Resolvable):
     ] = None
 
 
-class ModelVersion(dg.Component, dg.Model, dg.Resolvable):
+class ModelVersion(Declaration):
     """Trains `models/<name>`: one version for each serving window, from what was known before that window began."""
 
     name: Annotated[str, Field(description="The model's name in the registry.", pattern=r"^[a-z][a-z0-9_]*$")]
@@ -62,7 +62,7 @@ class ModelVersion(dg.Component, dg.Model, dg.Resolvable):
     serving_window: Annotated[
         Literal["weekly", "monthly"], Field(description="How long a version serves before the next one.")
     ] = "monthly"
-    trainer: Annotated[str, Field(description="package.module:function")] = "batch_platform.models.tabular:train"
+    trainer: Annotated[str, Field(description="package.module:function", pattern=r"^[\w.]+:\w+$")] = "batch_platform.models.tabular:train"
     options: Annotated[dict[str, Any], Field(description="Settings of the trainer.", default_factory=dict)]
     gate: Annotated[dict[str, ThresholdField], Field(description="Figure -> threshold.", default_factory=dict)]
     owners: Owners = ()

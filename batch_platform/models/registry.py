@@ -7,22 +7,28 @@ whether a version deserves promotion (`gate.py`).
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pyarrow as pa
 
 from batch_platform.errors import RegistryError, first_line
 from batch_platform.models import artifact
+from batch_platform.models.packaging import DATA, as_mlflow_model
 from batch_platform.settings import Settings
 
 CHAMPION = "champion"
 DIGEST, WINDOW, WINDOW_START, PROMOTED = "digest", "serving_window", "serving_window_start", "promoted"
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,6 @@ class Registry:
 
     def __init__(self, settings: Settings) -> None:
         self._address, self._artifacts = settings.registry, settings.artifacts
-        if self._address.startswith("sqlite:///"):
-            Path(self._address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         # A registry that is down should be reported within seconds; runs are retried by their own policy.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -67,6 +71,8 @@ class Registry:
         with self._reaching():
             import mlflow
 
+            if self._address.startswith("sqlite:///"):
+                Path(self._address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             self._client = mlflow.MlflowClient(tracking_uri=self._address, registry_uri=self._address)
 
     def register(
@@ -97,7 +103,7 @@ class Registry:
             return known
         tags = {DIGEST: digest, WINDOW: window, WINDOW_START: window_start.isoformat(), PROMOTED: "false"}
         with self._reaching(), tempfile.TemporaryDirectory() as scratch:
-            folder = _as_mlflow_model(model, example, Path(scratch))
+            folder = as_mlflow_model(model, example, Path(scratch))
             run = self._client.create_run(self._experiment(name), run_name=f"{name} {window}", tags=tags)
             for key, value in parameters.items():
                 self._client.log_param(run.info.run_id, key, value)
@@ -156,6 +162,8 @@ class Registry:
             try:
                 number = str(self._client.get_model_version_by_alias(name, CHAMPION).version)
             except MlflowException as error:
+                if error.error_code not in _ABSENT:
+                    raise
                 raise RegistryError(f"{name!r} has no champion", fix="promote a version") from error
         return self.numbered(name, number)
 
@@ -180,12 +188,15 @@ class Registry:
         """
         with self._reaching():
             source = self._client.get_model_version_download_uri(version.name, version.number)
-            if source.startswith("file://") or "://" not in source:
-                return artifact.load(Path(source.removeprefix("file://")) / "data" / _DATA, version.digest)
+            local = _local_folder(source)
+            if local is not None:
+                return artifact.load(local / "data" / DATA, version.digest)
             import mlflow
 
             with tempfile.TemporaryDirectory() as scratch:
-                folder = mlflow.artifacts.download_artifacts(f"{source}/data/{_DATA}", dst_path=scratch)
+                folder = mlflow.artifacts.download_artifacts(
+                    f"{source}/data/{DATA}", dst_path=scratch, tracking_uri=self._address
+                )
                 return artifact.load(Path(folder), version.digest)
 
     def _experiment(self, name: str) -> str:
@@ -202,7 +213,7 @@ class Registry:
 
         try:
             yield
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
             place = self._address.rsplit("@", 1)[-1]
             reason = first_line(error).replace(self._address, place)
             raise RegistryError(
@@ -213,35 +224,16 @@ class Registry:
             ) from None
 
 
-_DATA = "model"
-
-
 def _location(artifacts: str, name: str) -> str:
-    return f"{artifacts}/{name}" if "://" in artifacts else f"file://{Path(artifacts).resolve()}/{name}"
+    # A URI in full: a folder may have spaces, % or # in its name.
+    return f"{artifacts}/{name}" if _SCHEME.match(artifacts) else (Path(artifacts).resolve() / name).as_uri()
 
 
-def _as_mlflow_model(model: artifact.Model, example: pa.Table, scratch: Path) -> Path:
-    """The model as a folder that any MLflow tool understands; its loader is `models/pyfunc.py`."""
-    import mlflow.pyfunc
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    # Tools that speak MLflow pass data frames, in which a number that may be missing is a double.
-    fields = [pa.field(f.name, pa.float64()) if _is_number(f.type) else f for f in example.schema]
-    example = example.cast(pa.schema(fields))
-    columns: list[Any] = [ColSpec(_mlflow_type(field.type), field.name, required=False) for field in example.schema]
-    signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double", "score")]))
-    artifact.save(model, scratch / _DATA)
-    folder = scratch / "mlflow"
-    mlflow.pyfunc.save_model(
-        str(folder),
-        loader_module="batch_platform.models.pyfunc",
-        data_path=str(scratch / _DATA),
-        signature=signature,
-        input_example=example.to_pandas(),
-        pip_requirements=["batch-platform"],
-    )
-    return folder
+def _local_folder(source: str) -> Path | None:
+    """The folder that an artifact address means on this machine, None if it lies elsewhere."""
+    if source.startswith("file:"):
+        return Path(url2pathname(urlsplit(source).path))
+    return None if _SCHEME.match(source) else Path(source)
 
 
 def _may_pass(error: Exception) -> bool:
@@ -249,11 +241,3 @@ def _may_pass(error: Exception) -> bool:
     from sqlalchemy.exc import OperationalError
 
     return isinstance(error, OperationalError | ConnectionError) or "Max retries exceeded" in str(error)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def _mlflow_type(kind: pa.DataType) -> Any:
-    return "double" if pa.types.is_floating(kind) else "boolean" if pa.types.is_boolean(kind) else "string"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
 import dagster as dg
 from pydantic import Field, field_validator
 
-from batch_platform.automation.declared import Owners, Pipeline, declared, find
+from batch_platform.automation.declared import Declaration, Owners, Pipeline, declared, find
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.engines import ENGINES
@@ -30,7 +31,7 @@ class Slo(dg.Model, dg.Resolvable):
     warn: Annotated[str | None, Field(description="When to begin to worry; before `due`.")] = None
 
 
-class PredictionTable(dg.Component, dg.Model, dg.Resolvable):
+class PredictionTable(Declaration):
     """Scores `predictions/<name>`: one row for each valid feature row, by the version that serves its partition."""
 
     name: Annotated[str, Field(description="The table is predictions/<name>.", pattern=r"^[a-z][a-z0-9_]*$")]
@@ -68,7 +69,7 @@ class PredictionTable(dg.Component, dg.Model, dg.Resolvable):
         features = find(self.features, feature_tables(context), "feature table")
         if self.engine not in ENGINES:
             raise ConfigurationError(f"unknown engine {self.engine!r}", fix=f"use one of {', '.join(ENGINES)}")
-        if str(self.version) not in ("as_of", "champion") and not str(self.version).isdecimal():
+        if not re.fullmatch(r"as_of|champion|[1-9][0-9]*", str(self.version)):
             raise ConfigurationError(f"version {self.version!r}", fix="use as_of, champion or a version number")
         model = model_definitions(context).get(self.registered_model)
         if model is None and self.version == "as_of":
@@ -124,12 +125,14 @@ class PredictionTable(dg.Component, dg.Model, dg.Resolvable):
 def _serving(predictions: Predictions, model: ModelDefinition) -> dg.PartitionMapping:
     """The model's window that contains the decision time: offsets count the reader's own partitions."""
     days = predictions.calendar
-    own = days.shift(days.key_at(days.start_of(days.start)), 1)
-    distance = 0
-    while days.start_of(days.shift(own, -distance)) > predictions.known_at.after(days.start_of(own)):
-        distance += 1
+    decision = predictions.known_at.after(days.start_of(days.first))
+    offset = 0
+    while days.start_of(days.shift(days.first, offset)) > decision:
+        offset -= 1
+    while days.start_of(days.shift(days.first, offset + 1)) <= decision:
+        offset += 1
     return dg.TimeWindowPartitionMapping(
-        start_offset=-distance, end_offset=-distance, allow_nonexistent_upstream_partitions=True
+        start_offset=offset, end_offset=offset, allow_nonexistent_upstream_partitions=True
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import Field
 
-from batch_platform.automation.declared import Owners, Partitioning, Pipeline, declared
+from batch_platform.automation.declared import Declaration, Owners, Partitioning, Pipeline, declared
 from batch_platform.automation.reporting import check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.outcomes import PartitionOutcome, Run
@@ -29,7 +29,7 @@ class SourceField(SourceSpec, dg.Resolvable):
         return self.demo or self.files or ""
 
 
-class InputSnapshot(dg.Component, dg.Model, dg.Resolvable):
+class InputSnapshot(Declaration):
     """Captures one source, partition by partition, exactly as it was: `snapshots/<name>`.
 
     The same bytes captured again change nothing; changed bytes become a new table version with a new digest.

@@ -15,7 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 from batch_platform.errors import LakeError, ProvenanceError
 from batch_platform.lake.commit import LOG_RETENTION, Commit, replace_partitions
 from batch_platform.lake.digest import digest_table
-from batch_platform.lake.provenance import WHOLE_TABLE, Ledger, PartitionRecord, SourceRead, Stage
+from batch_platform.lake.provenance import WHOLE_TABLE, Ledger, PartitionRecord, SourceRead
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import DataFile, Table
 from batch_platform_tests.lake.writers import (
@@ -423,12 +423,8 @@ def test_a_store_that_refuses_is_a_lake_error(tmp_path: Path) -> None:
 
 def test_commits_name_every_partition_once_in_one_log_entry(table: Table) -> None:
     keys = [f"2025-{month:02}-{day:02}" for month in range(1, 4) for day in range(1, 29)]
-    commit_rows(table, {key: A for key in keys})
+    commit_rows(table, dict.fromkeys(keys, A))
     assert table.version() == 1
     assert {found.version for found in table.records().values()} == {1}
     assert set(table.records()) == set(keys)
     assert DeltaTable(table.uri).to_pyarrow_table().num_rows == 3 * len(keys)
-
-
-def test_quarantine_needs_no_sources() -> None:
-    provenance_of({MON: record_of(A, sources=())}, stage=Stage.QUARANTINE).refuse_if_incomplete("quarantine/x")

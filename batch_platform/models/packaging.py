@@ -1,0 +1,55 @@
+"""A model as a folder that any MLflow tool understands: its two files, a signature, an input example, a loader.
+
+Belongs here: what MLflow wants to know about a model. Does not belong here: versions (`registry.py`), or the loader
+itself (`pyfunc.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from batch_platform.models import artifact
+
+DATA = "model"
+"""The name of the folder, inside MLflow's own, that holds the model's two files."""
+
+
+def as_mlflow_model(model: artifact.Model, example: pa.Table, scratch: Path) -> Path:
+    """Write the model as an MLflow model below `scratch`; returns its folder.
+
+    Args:
+        model: the model.
+        example: a few rows of its features, which become the signature and the input example.
+        scratch: an empty folder.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    # Tools that speak MLflow pass data frames, in which a number that may be missing is a double.
+    fields = [pa.field(f.name, pa.float64()) if _is_number(f.type) else f for f in example.schema]
+    example = example.cast(pa.schema(fields), safe=False)
+    columns: list[Any] = [ColSpec(_mlflow_type(field.type), field.name, required=False) for field in example.schema]
+    signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double", "score")]))
+    artifact.save(model, scratch / DATA)
+    folder = scratch / "mlflow"
+    mlflow.pyfunc.save_model(
+        str(folder),
+        loader_module="batch_platform.models.pyfunc",
+        data_path=str(scratch / DATA),
+        signature=signature,
+        input_example=example.to_pandas(),
+        pip_requirements=["batch-platform"],
+    )
+    return folder
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _mlflow_type(kind: pa.DataType) -> Any:
+    return "double" if pa.types.is_floating(kind) else "boolean" if pa.types.is_boolean(kind) else "string"

@@ -1,0 +1,77 @@
+"""Settings: defaults under the project, everything overridable, nothing secret kept or shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batch_platform.errors import ConfigurationError
+from batch_platform.settings import Settings
+
+NAMES = ["LAKE", "LAKE_OPTIONS", "REGISTRY", "ARTIFACTS", "PROJECT", "DOLLARS_PER_CPU_HOUR"]
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(f"BATCH_PLATFORM_{name}", raising=False)
+
+
+def test_everything_lies_under_the_project_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dbt_like_sql").mkdir()
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "down")
+    settings = Settings.from_environment()
+    assert settings.project == tmp_path
+    assert settings.lake.root == str(tmp_path / "local" / "lake")
+    assert settings.lake.is_local
+    assert settings.registry == f"sqlite:///{tmp_path}/local/mlflow/mlflow.db"
+    assert settings.artifacts == str(tmp_path / "local" / "mlflow" / "artifacts")
+    assert settings.sql_models == tmp_path / "dbt_like_sql" / "models"
+    assert not (tmp_path / "local").exists(), "reading settings creates nothing"
+
+
+def test_outside_of_any_project_the_checkout_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (Settings.from_environment().project / "batch_platform" / "settings.py").is_file()
+
+
+def test_the_environment_overrides_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PROJECT": str(tmp_path),
+        "LAKE": "s3://bucket/prefix",
+        "LAKE_OPTIONS": "AWS_ENDPOINT_URL=http://127.0.0.1:9000/?a=b,AWS_ALLOW_HTTP=true",
+        "REGISTRY": "http://registry:5000",
+        "ARTIFACTS": "s3://bucket/models",
+        "DOLLARS_PER_CPU_HOUR": "0.1",
+    }.items():
+        monkeypatch.setenv(f"BATCH_PLATFORM_{name}", value)
+    settings = Settings.from_environment()
+    assert settings.project == tmp_path
+    assert settings.lake.root == "s3://bucket/prefix"
+    assert not settings.lake.is_local
+    assert settings.lake.options == {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000/?a=b", "AWS_ALLOW_HTTP": "true"}
+    assert (settings.registry, settings.artifacts) == ("http://registry:5000", "s3://bucket/models")
+    assert settings.dollars_per_cpu_hour == 0.1
+
+
+def test_an_empty_variable_counts_as_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_PLATFORM_PROJECT", str(tmp_path))
+    monkeypatch.setenv("BATCH_PLATFORM_LAKE", "")
+    assert Settings.from_environment().lake.root == str(tmp_path / "local" / "lake")
+
+
+@pytest.mark.parametrize(
+    "name", ["AWS_SECRET_ACCESS_KEY", "aws_access_key_id", "azure_storage_account_key", "password"]
+)
+def test_a_credential_among_the_options_is_refused_unrepeated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_PLATFORM_LAKE_OPTIONS", f"AWS_REGION=us-east-1,{name}=hunter2")
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        Settings.from_environment()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_nothing_of_the_options_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_PLATFORM_LAKE_OPTIONS", "AWS_ENDPOINT_URL=http://user:hunter2@host")
+    assert "hunter2" not in repr(Settings.from_environment())
