@@ -73,8 +73,10 @@ def demo(moment: str | None) -> None:
         for step in night.steps:
             keys = missing(step, settings, instance)
             there = len(step.keys) - len(keys)
-            note = f" ({there} there already)" if there else ""
-            task = progress.add_task(f"{step.table}{note}", total=len(keys))
+            if not keys:
+                progress.console.print(f"  {step.table}: all {there} there already, nothing to do")
+                continue
+            task = progress.add_task(step.table + (f" ({there} there already)" if there else ""), total=len(keys))
             materialize(definitions, instance, step, keys, advance=partial(progress.advance, task))
     show(console, settings, night, model, table)
     console.print(f"Done in {time.perf_counter() - began:.0f} s.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
-from rich.console import Console, Group, RenderableType
-from rich.panel import Panel
+from rich import box
+from rich.console import Console, Group, JustifyMethod, RenderableType
+from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -21,17 +21,25 @@ from batch_platform.settings import Settings
 
 _FIGURES = {"roc_auc": "ROC AUC", "log_loss": "log loss", "brier": "Brier", "calibration_error": "calibration error"}
 _RISKIEST = 10
+_RISK_COLUMNS: dict[str, JustifyMethod] = {
+    "flight": "left",
+    "route": "left",
+    "leaves": "right",
+    "late > 15 min": "right",
+    "": "left",
+}
+_LEDGER_COLUMNS = ("day", "SQL rows", "valid", "quarantined", "scored", "reused", "failed", "model")
 
 
 def show(console: Console, settings: Settings, night: FirstNight, model: ModelDefinition, table: Predictions) -> None:
     """Print the riskiest flights, the row ledger, the model's quality and where everything lies."""
     registry = Registry(settings)
     serving = registry.as_of(model.name, table.decision(night.days[-1]))
-    console.print()
     console.print(_riskiest(settings, night, table))
     console.print(_ledger(settings, night, table))
     console.print(_quality(registry, serving))
-    console.print(_next_steps(settings, night, table))
+    console.print()
+    _next_steps(console, settings, table)
 
 
 def _riskiest(settings: Settings, night: FirstNight, table: Predictions) -> RenderableType:
@@ -39,20 +47,10 @@ def _riskiest(settings: Settings, night: FirstNight, table: Predictions) -> Rend
     rows = pl.DataFrame(pl.from_arrow(Table(settings.lake, table.table).read([tomorrow])))
     score = table.score_column
     top = rows.sort([score, *table.key], descending=[True] + [False] * len(table.key)).head(_RISKIEST)
-    grid = Grid(
-        title=f"Riskiest flights of {tomorrow} (tomorrow): {_RISKIEST} of {rows.height}, "
-        f"{rows.get_column('is_risky').sum()} of them marked risky",
-        title_justify="left",
-        title_style="bold",
-    )
-    for name, justify in (
-        ("flight", "left"),
-        ("route", "left"),
-        ("leaves", "right"),
-        ("late > 15 min", "right"),
-        ("", "left"),
-    ):
-        grid.add_column(name, justify="right" if justify == "right" else "left")
+    grid, risky = _grid(), rows.get_column("is_risky").sum()
+    title = f"The riskiest of {rows.height} flights of {tomorrow}, which is tomorrow; {risky} are marked risky"
+    for name, justify in _RISK_COLUMNS.items():
+        grid.add_column(name, justify=justify)
     zone = table.calendar.timezone
     for row in top.with_columns(pl.col("scheduled_departure_at").dt.convert_time_zone(zone)).to_dicts():
         grid.add_row(
@@ -62,14 +60,14 @@ def _riskiest(settings: Settings, night: FirstNight, table: Predictions) -> Rend
             f"{row[score]:.0%}",
             Text("█" * round(20 * row[score]), style="red" if row["is_risky"] else "yellow"),
         )
-    return grid
+    return _titled(title, grid)
 
 
 def _ledger(settings: Settings, night: FirstNight, table: Predictions) -> RenderableType:
     features = Table(settings.lake, table.features).records(night.days)
     predictions = Table(settings.lake, table.table).records(night.days)
-    grid = Grid(title="Row ledger: every row is accounted for", title_justify="left", title_style="bold")
-    for name in ("day", "from SQL", "= valid", "+ quarantined", "valid = scored", "+ reused", "+ failed", "version"):
+    grid = _grid()
+    for name in _LEDGER_COLUMNS:
         grid.add_column(name, justify="left" if name == "day" else "right")
     for day in night.days:
         made, scored = features[day].record.ledger, predictions[day].record.ledger
@@ -80,16 +78,14 @@ def _ledger(settings: Settings, night: FirstNight, table: Predictions) -> Render
             *(f"{scored.outcomes[name]:,}" for name in ("scored", "reused", "failed")),
             model.version if model else "",
         )
-    return grid
+    return _titled("Row ledger: every row is accounted for", grid)
 
 
 def _quality(registry: Registry, version: Version) -> RenderableType:
     figures = registry.metrics(version)
-    grid = Grid(
-        title=f"Model {version.name} version {version.number} on its holdout "
-        f"({figures['holdout_rows']:,.0f} flights it never saw), beside two baselines",
-        title_justify="left",
-        title_style="bold",
+    grid = _grid()
+    title = (
+        f"Model {version.name} version {version.number} on the {figures['holdout_rows']:,.0f} flights of its holdout"
     )
     grid.add_column("")
     for name in _FIGURES.values():
@@ -100,27 +96,33 @@ def _quality(registry: Registry, version: Version) -> RenderableType:
         ("base rate", "base_rate_"),
     ):
         grid.add_row(label, *(f"{figures[prefix + name]:.4f}" for name in _FIGURES), style="bold" if not prefix else "")
-    return grid
+    return _titled(title, grid)
 
 
-def _next_steps(settings: Settings, night: FirstNight, table: Predictions) -> RenderableType:
+def _next_steps(console: Console, settings: Settings, table: Predictions) -> None:
     lake = _short(settings.lake.root)
     query = (
-        f'.venv/bin/python -c "import duckdb, deltalake; '
-        f"t = deltalake.DeltaTable('{lake}/{table.table}').to_pyarrow_dataset(); "
-        f"print(duckdb.sql('SELECT partition_key, count(*), avg({table.score_column}) FROM t GROUP BY 1 ORDER BY 1'))\""
+        f"import duckdb, deltalake; t = deltalake.DeltaTable('{lake}/{table.table}').to_pyarrow_dataset(); "
+        f"print(duckdb.sql('SELECT partition_key, count(*), avg({table.score_column}) FROM t GROUP BY 1 ORDER BY 1'))"
     )
-    lines: Iterable[Text] = (
-        Text.assemble(("Tables      ", "bold"), f"{lake}/<stage>/<name>, Delta Lake, one folder per asset"),
-        Text.assemble(("Query them  ", "bold"), query),
-        Text.assemble(("Models      ", "bold"), _short(settings.registry)),
-        Text.assemble(("Next        ", "bold"), ("make ui", "bold green"), "  then open http://localhost:3000"),
-        Text.assemble(
-            ("The data    ", "bold"),
-            "real flights of 2013 replayed by whole weeks onto this year; the weather is observed, a perfect forecast",
-        ),
-    )
-    return Panel(Group(*lines), title="Where it lies, and what to do next", title_align="left")
+    for name, text in (
+        ("Tables", f"{lake}/<stage>/<name>: Delta Lake, one table per asset"),
+        ("Models", _short(settings.registry)),
+        ("Query", f'.venv/bin/python -c "{query}"'),
+        ("The data", "real flights of 2013, replayed by whole weeks; the weather was observed: a perfect forecast"),
+    ):
+        # Soft wrapping keeps the query one line for whoever copies it.
+        console.print(f"[bold]{name:<10}[/bold]{escape(text)}", soft_wrap=True, highlight=False)
+    console.print("[bold]Next      [/bold][bold green]make ui[/bold green], then open http://localhost:3000")
+
+
+def _grid() -> Grid:
+    return Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+
+
+def _titled(title: str, grid: Grid) -> RenderableType:
+    # A title of the grid's own would wrap at the grid's width.
+    return Group(Text(f"\n{title}", style="bold"), grid)
 
 
 def _short(place: str) -> str:

@@ -48,7 +48,7 @@ def offsets(draw: st.DrawFn) -> Offset:
 
 
 def moment_after(calendar: Calendar, partitions: float) -> datetime:
-    return calendar.start_of(calendar.start) + timedelta(days=partitions * STEP[calendar.cadence])
+    return calendar.start_of(calendar.first) + timedelta(days=partitions * STEP[calendar.cadence])
 
 
 def key_of(calendar: Calendar, start: datetime) -> str:
@@ -266,6 +266,15 @@ def test_outcomes_known_the_morning_after_lag_by_two_days() -> None:
     assert seen.keys("2025-03-10") == NEW_YORK.keys_between("2025-02-09", "2025-03-08")
     assert seen.keys("2025-01-09") == ["2025-01-06", "2025-01-07"], "nothing exists before the start"
     assert seen.keys("2025-01-06") == []
+
+
+def test_the_lag_is_that_of_the_worst_season() -> None:
+    """Berlin is six hours ahead of New York, but five for three weeks in March: then midnight there comes too late."""
+    berlin = Calendar(Cadence.DAILY, "2025-01-06", "Europe/Berlin", 2)
+    midnight = Offset.parse("00:00")
+    march, june = (EVENING_BEFORE.after(NEW_YORK.start_of(key)) for key in ("2025-03-20", "2025-06-20"))
+    assert (newest_known(berlin, midnight, march), newest_known(berlin, midnight, june)) == ("2025-03-19", "2025-06-20")
+    assert lag(berlin, midnight, NEW_YORK, EVENING_BEFORE) == 1
 
 
 def test_reading_the_future_is_refused_with_the_way_out() -> None:

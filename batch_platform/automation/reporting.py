@@ -111,7 +111,7 @@ def _evaluations(
 ) -> Iterator[AssetCheckEvaluation]:
     key = asset_key(table)
     selected = {spec.name: spec for spec in context.assets_def.check_specs if spec.asset_key == key}
-    targets = _targets(context, key, {outcome.key for outcome in outcomes if outcome.error is None})
+    targets = _targets(context, key, [outcome.key for outcome in outcomes])
     alone = len(outcomes) == 1
     for outcome in outcomes:
         for check in (_produced(outcome), *outcome.checks):
@@ -138,21 +138,30 @@ def _produced(outcome: PartitionOutcome) -> CheckOutcome:
 
 
 def _targets(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, keys: set[str]
+    context: dg.AssetExecutionContext, key: dg.AssetKey, keys: Sequence[str]
 ) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
-    """The newest materialization of each partition, which a check result must name to count for it."""
-    if not keys:
-        return {}
-    chosen = sorted(keys - {""}) or None
-    records = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=key, asset_partitions=chosen), limit=len(keys)
-    ).records
-    return {
-        record.partition_key or "": AssetCheckEvaluationTargetMaterializationData(
-            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-        )
-        for record in reversed(records)
-    }
+    """The newest materialization of each partition, which a check result must name to count for it.
+
+    A partition that failed now may have an older one; without it the UI would show no result at all.
+    """
+    found: dict[str, AssetCheckEvaluationTargetMaterializationData] = {}
+
+    def look_up(partitions: Sequence[str]) -> None:
+        chosen = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[name for name in partitions if name] or None)
+        for record in context.instance.fetch_materializations(chosen, limit=len(partitions)).records:
+            found.setdefault(
+                record.partition_key or "",
+                AssetCheckEvaluationTargetMaterializationData(
+                    storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+                ),
+            )
+
+    # Those of this run are the newest; only the rest has to be looked for one by one.
+    look_up(keys)
+    for partition in keys:
+        if partition not in found:
+            look_up([partition])
+    return found
 
 
 def _value(item: MetadataItem) -> Any:

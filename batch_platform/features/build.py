@@ -1,30 +1,30 @@
 """Building a feature table: permitted inputs in, one query per partition, contract applied, both tables committed.
 
-Belongs here: what a partition may read and how its rows reach the lake. Does not belong here: the meaning of the
-SQL (`sql.py`) or of the contract (`contract.py`).
+Belongs here: the way of a partition's rows from the query into the lake. Does not belong here: what a partition may
+read (`inputs.py`), the meaning of the SQL (`sql.py`) or of the contract (`contract.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 
-from batch_platform.errors import BatchPlatformError, ConfigurationError, ContractError, LakeError, first_line
+from batch_platform.errors import BatchPlatformError, ContractError, LakeError
 from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_is_unique
 from batch_platform.features.contract import Contract
+from batch_platform.features.inputs import Inputs
 from batch_platform.features.quarantine import Tolerance, quarantine_rows, quarantine_schema, stop_if_exceeded
 from batch_platform.features.sql import SqlModel
 from batch_platform.features.validation import validate
 from batch_platform.lake.commit import replace_partitions
 from batch_platform.lake.digest import combine, digest_table
 from batch_platform.lake.provenance import (
-    InputRead,
     Ledger,
     PartitionRecord,
     Provenance,
@@ -32,13 +32,11 @@ from batch_platform.lake.provenance import (
     git_commit,
     package_version,
 )
-from batch_platform.lake.store import Lake, quote_identifier
-from batch_platform.lake.table import DataFile, Recorded, Table
+from batch_platform.lake.store import Lake
+from batch_platform.lake.table import DataFile, Table
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
-from batch_platform.partitions import PARTITION_COLUMN, Calendar, Offset, Reading
+from batch_platform.partitions import Calendar, Offset, Reading
 from batch_platform.telemetry.cost import Meter
-
-Records = Mapping[str, Mapping[str, Recorded]]
 
 
 @dataclass(frozen=True)
@@ -74,23 +72,32 @@ def build(features: FeatureTable, lake: Lake, keys: Sequence[str], run: Run, met
         LakeError: the lake cannot be read or written; no partition has changed then.
     """
     outcomes: dict[str, PartitionOutcome] = {}
-    ready: list[str] = []
-    records = _records(features, lake, keys)
+    known: list[str] = []
     for key in keys:
         try:
             features.calendar.window(key)
-            _refuse_missing(features, key, records)
+            known.append(key)
+        except BatchPlatformError as error:
+            outcomes[key] = PartitionOutcome(key, error=error)
+    inputs = Inputs(features.readings, lake, known)
+    ready: list[str] = []
+    for key in known:
+        try:
+            inputs.refuse_missing(key, features.model.table)
             ready.append(key)
         except ContractError as error:
             checks = (CheckOutcome("inputs_are_fresh", False, str(error)),)
             outcomes[key] = PartitionOutcome(key, error=error, checks=checks)
-        except BatchPlatformError as error:
-            outcomes[key] = PartitionOutcome(key, error=error)
-    writer = _Writer(features, lake, records)
-    with _inputs(features, lake, ready) as connection:
-        for key in ready:
+    writer = _Writer(features, lake, inputs)
+    with inputs.sandbox() as sandbox, ThreadPoolExecutor(1) as pool:
+
+        def query(key: str) -> pa.Table:
+            window = features.calendar.window(key)
+            return sandbox.query(key, features.model.compile(window), str(features.model.path))
+
+        for key, rows in _one_ahead(pool, query, ready):
             try:
-                outcomes[key] = writer.accept(key, _query(features, connection, key))
+                outcomes[key] = writer.accept(key, rows.result())
             except LakeError:
                 raise
             except BatchPlatformError as error:
@@ -99,11 +106,23 @@ def build(features: FeatureTable, lake: Lake, keys: Sequence[str], run: Run, met
     return [outcomes[key] for key in keys]
 
 
+def _one_ahead(
+    pool: Executor, query: Callable[[str], pa.Table], keys: Sequence[str]
+) -> Iterator[tuple[str, Future[pa.Table]]]:
+    """Each key with its rows; the next key's query runs while the caller judges and writes this one's."""
+    waiting: deque[tuple[str, Future[pa.Table]]] = deque()
+    for key in keys:
+        waiting.append((key, pool.submit(query, key)))
+        if len(waiting) > 1:
+            yield waiting.popleft()
+    yield from waiting
+
+
 class _Writer:
     """Collects the files of accepted partitions and commits them: the quarantine, then the table itself."""
 
-    def __init__(self, features: FeatureTable, lake: Lake, records: Records) -> None:
-        self.features, self.records = features, records
+    def __init__(self, features: FeatureTable, lake: Lake, inputs: Inputs) -> None:
+        self.features, self.inputs = features, inputs
         self.valid, self.rejected = Table(lake, features.model.table), Table(lake, features.quarantine)
         self.files: dict[str, dict[str, list[DataFile]]] = {"valid": {}, "rejected": {}}
         self.kept: dict[str, dict[str, PartitionRecord]] = {"valid": {}, "rejected": {}}
@@ -128,7 +147,7 @@ class _Writer:
             return PartitionOutcome(key, error=repeated, checks=(unique,))
         valid = verdict.valid.to_arrow().cast(stored_schema(contract))
         rejected = quarantine_rows(verdict.rejected, contract)
-        inputs = _reads(features, key, self.records)
+        inputs = self.inputs.reads(key)
         digest, rejected_digest = digest_table(valid).hex, digest_table(rejected).hex
         ledger = Ledger(rows.num_rows, {"valid": valid.num_rows, "quarantined": rejected.num_rows})
         self.files["valid"][key] = [self.valid.write(key, valid)]
@@ -193,96 +212,3 @@ def stored_schema(contract: Contract) -> pa.Schema:
     """The schema of a feature table's files: the contract's columns and each row's position in its source."""
     schema = contract.arrow_schema()
     return schema.append(pa.field("_source_file", pa.string())).append(pa.field("_source_row", pa.int64()))
-
-
-def _records(features: FeatureTable, lake: Lake, keys: Sequence[str]) -> Records:
-    needed: dict[str, set[str]] = {reading.timeline.table: set() for reading in features.readings}
-    for key in keys:
-        for reading in features.readings:
-            needed[reading.timeline.table].update(reading.keys(key))
-    return {table: Table(lake, table).records(wanted) for table, wanted in needed.items()}
-
-
-def _refuse_missing(features: FeatureTable, key: str, records: Records) -> None:
-    """A partition computed without an input that should exist would differ silently from a later rerun."""
-    for reading in features.readings:
-        table = reading.timeline.table
-        missing = [wanted for wanted in reading.keys(key) if wanted not in records[table]]
-        if missing:
-            named = f"partition {missing[0]}" if missing[0] else "the table"
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            raise ContractError(
-                f"the input {table} lacks {named}{more}",
-                where=f"{features.model.table}[{key}]",
-                fix="materialize it first",
-            )
-
-
-def _reads(features: FeatureTable, key: str, records: Records) -> dict[str, InputRead]:
-    reads = {}
-    for reading in features.readings:
-        table, keys = reading.timeline.table, reading.keys(key)
-        if not keys:
-            continue
-        found = [records[table][wanted] for wanted in keys]
-        reads[table] = InputRead(
-            version=max(item.version for item in found),
-            digest=combine(item.record.digest for item in found),
-            partitions=(keys[0], keys[-1]) if keys[0] else None,
-        )
-    return reads
-
-
-@contextmanager
-def _inputs(features: FeatureTable, lake: Lake, keys: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection that holds the inputs of these partitions and can reach nothing else."""
-    connection = duckdb.connect()
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        for stage in sorted({reading.timeline.table.split("/")[0] for reading in features.readings}):
-            connection.execute(
-                f"CREATE SCHEMA {quote_identifier(stage)}; CREATE SCHEMA {quote_identifier('_' + stage)}"
-            )
-        for reading in features.readings:
-            wanted = sorted({key for own in keys for key in reading.keys(own)})
-            _load(connection, Table(lake, reading.timeline.table), wanted)
-        # What user SQL may reach is settled here: no file, no network, no setting can be opened again.
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
-        yield connection
-    finally:
-        connection.close()
-
-
-def _load(connection: duckdb.DuckDBPyConnection, table: Table, keys: Sequence[str]) -> None:
-    delta = table.open()
-    if delta is None or not keys:
-        return
-    chosen = [(PARTITION_COLUMN, "in", list(keys))] if keys[0] else None
-    connection.register("_arriving", delta.to_pyarrow_dataset(partitions=chosen))
-    connection.execute(f"CREATE TABLE {_stored(table.name)} AS SELECT * FROM _arriving")
-    connection.unregister("_arriving")
-
-
-def _stored(table: str) -> str:
-    stage, name = table.split("/")
-    return f"{quote_identifier('_' + stage)}.{quote_identifier(name)}"
-
-
-def _query(features: FeatureTable, connection: duckdb.DuckDBPyConnection, key: str) -> pa.Table:
-    """Run the model for one partition, over views that show its permitted partitions only."""
-    for reading in features.readings:
-        stage, name = reading.timeline.table.split("/")
-        view = f"{quote_identifier(stage)}.{quote_identifier(name)}"
-        keys = reading.keys(key)
-        only = ""
-        if reading.timeline.calendar is not None:
-            # Keys come from the calendar, never from a user: digits, dashes and colons.
-            only = f"WHERE {PARTITION_COLUMN} BETWEEN '{keys[0]}' AND '{keys[-1]}'" if keys else "WHERE false"
-        connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {_stored(reading.timeline.table)} {only}")
-    query = features.model.compile(features.calendar.window(key))
-    try:
-        return connection.sql(query).to_arrow_table()
-    except duckdb.Error as error:
-        raise ConfigurationError(
-            f"the query fails for partition {key}: {first_line(error)}", where=str(features.model.path)
-        ) from error

@@ -108,7 +108,7 @@ class Lake:
             content = buffer.getvalue()
             with self._store(table).open_output_stream(path, buffer_size=2 * _PIECE_BYTES) as sink:
                 for start in range(0, content.size, _PIECE_BYTES):
-                    sink.write(content.slice(start, _PIECE_BYTES))
+                    sink.write(content[start : start + _PIECE_BYTES])
         except (OSError, pa.ArrowException) as error:
             raise self._refused(f"cannot write {path}", table, error) from error
         return int(content.size)

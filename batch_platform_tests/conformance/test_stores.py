@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from decimal import Decimal
 from typing import Any
 
@@ -130,6 +131,13 @@ def test_a_write_that_fails_in_the_middle_leaves_no_file(table: Table) -> None:
         table.lake.write_parquet(table.name, "half.parquet", pa.table({"at": at}))
     assert table.lake.size(table.name, "half.parquet") is None
     assert table.lake.write_parquet(table.name, "half.parquet", A) == table.lake.size(table.name, "half.parquet")
+
+
+def test_a_file_of_many_pieces_arrives_whole(table: Table) -> None:
+    """Larger than what is sent at a time, of bytes that do not compress."""
+    rows = pa.table({"a": [hashlib.shake_256(bytes([n])).digest(1 << 20) for n in range(11)]})
+    commit_rows(table, {MON: rows})
+    assert digest_table(live_content(table, MON)) == digest_table(rows)
 
 
 @pytest.mark.slow

@@ -108,6 +108,7 @@ def test_another_ledger_or_source_of_the_same_rows_is_recorded(table: Table, cha
     assert commit_one(table, MON, A, record) == Commit(2, frozenset({MON}))
     assert table.records()[MON].record == record
     assert live_content(table, MON) == A
+    assert '"add"' not in Path(table.uri, "_delta_log", f"{2:020}.json").read_text(), "the live file stays as it is"
     assert commit_one(table, MON, A, record) == Commit(2, frozenset())
 
 

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from batch_platform.automation.catch_up import Wanted, materialize, missing
+from batch_platform.automation.reporting import asset_key
 from batch_platform.settings import Settings
 
 HERE = Path(__file__).parent
@@ -37,6 +39,10 @@ class Project:
         (root / _PACKAGE / "defs").mkdir(parents=True)
         (root / "dbt_like_sql" / "models").mkdir(parents=True)
         (root / "dg.toml").write_text(f'directory_type = "project"\n[project]\nroot_module = "{_PACKAGE}"\n')
+        (root / "location.py").write_text(
+            "from pathlib import Path\nimport dagster as dg\n"
+            "defs = dg.ComponentTree.for_project(Path(__file__).parent).build_defs()\n"
+        )
         return cls(root)
 
     def defs(self, pipeline: str) -> Path:
@@ -86,6 +92,19 @@ class Project:
             return tree.build_defs()
 
 
+def execute(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, tables: Sequence[str], first: str, last: str
+) -> dg.ExecuteInProcessResult:
+    """One run of several steps over the partitions from `first` to `last`, as a backfill launches it."""
+    return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        asset_selection=[asset_key(table) for table in tables],
+        tags={ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+
+
 def run(
     definitions: dg.Definitions, instance: dg.DagsterInstance, wanted: Wanted, settings: Settings, *, again: bool = False
 ) -> list[str]:
@@ -95,7 +114,7 @@ def run(
     return keys
 
 
-def write_orders(root: Path, days: Sequence[str], rows: int = 30) -> None:
+def write_orders(root: Path, days: Sequence[str], rows: int = 60) -> None:
     """The shop's exports for these days: two parts of orders, and a month's folder of outcomes."""
     for day in days:
         (root / "data" / "orders" / day).mkdir(parents=True, exist_ok=True)
