@@ -259,10 +259,16 @@ def reading(timeline: Timeline, lookback: int | None, reader: Calendar, known_at
     sees the N newest partitions that are.
 
     Raises:
-        ConfigurationError: the input's own partition is known only after the decision time, or the cadences differ.
+        ConfigurationError: the input's own partition is known only after the decision time, or the cadences or time
+            zones differ.
     """
     if timeline.calendar is None or timeline.available is None:
         return Reading(timeline)
+    if timeline.calendar.timezone != reader.timezone:
+        raise ConfigurationError(
+            f"{timeline.table} has partitions in {timeline.calendar.timezone}, its reader in {reader.timezone}",
+            fix="give both one time zone",
+        )
     distance = lag(timeline.calendar, timeline.available, reader, known_at)
     if lookback is None:
         if distance > 0:

@@ -10,14 +10,16 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from batch_platform.errors import ConfigurationError
 from batch_platform.lake.store import Lake
 
-LAKE, LAKE_OPTIONS, REGISTRY, ARTIFACTS, PROJECT = (
+LAKE, LAKE_OPTIONS, REGISTRY, ARTIFACTS, PROJECT, DOLLARS = (
     "BATCH_PLATFORM_LAKE",
     "BATCH_PLATFORM_LAKE_OPTIONS",
     "BATCH_PLATFORM_REGISTRY",
     "BATCH_PLATFORM_ARTIFACTS",
     "BATCH_PLATFORM_PROJECT",
+    "BATCH_PLATFORM_DOLLARS_PER_CPU_HOUR",
 )
 
 
@@ -34,7 +36,7 @@ class Settings:
 
     project: Path
     lake: Lake
-    registry: str
+    registry: str = field(repr=False)  # an address may hold a password
     artifacts: str
     dollars_per_cpu_hour: float = field(default=0.04)
 
@@ -43,19 +45,34 @@ class Settings:
         """Read the settings; what is not set lies under `<project>/local/`."""
         project = Path(os.environ.get(PROJECT) or _project_root()).resolve()
         local = project / "local"
-        options = dict(pair.split("=", 1) for pair in os.environ.get(LAKE_OPTIONS, "").split(",") if "=" in pair)
         return cls(
             project=project,
-            lake=Lake(os.environ.get(LAKE) or str(local / "lake"), options),
+            lake=Lake(os.environ.get(LAKE) or str(local / "lake"), _lake_options()),
             registry=os.environ.get(REGISTRY) or f"sqlite:///{local / 'mlflow' / 'mlflow.db'}",
             artifacts=os.environ.get(ARTIFACTS) or str(local / "mlflow" / "artifacts"),
-            dollars_per_cpu_hour=float(os.environ.get("BATCH_PLATFORM_DOLLARS_PER_CPU_HOUR", "0.04")),
+            dollars_per_cpu_hour=_dollars(),
         )
 
     @property
     def sql_models(self) -> Path:
         """The folder that holds one folder of SQL models per pipeline."""
         return self.project / "dbt_like_sql" / "models"
+
+
+def _lake_options() -> dict[str, str]:
+    pairs = [pair.strip() for pair in os.environ.get(LAKE_OPTIONS, "").split(",") if pair.strip()]
+    wrong = next((pair for pair in pairs if "=" not in pair), None)
+    if wrong is not None:
+        raise ConfigurationError(f"{LAKE_OPTIONS} has an entry without '='", fix="write name=value,name=value")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _dollars() -> float:
+    text = os.environ.get(DOLLARS, "0.04")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{DOLLARS} is {text!r}", fix="give a number of dollars such as 0.04") from error
 
 
 def _project_root() -> Path:

@@ -75,3 +75,20 @@ def test_a_credential_among_the_options_is_refused_unrepeated(name: str, monkeyp
 def test_nothing_of_the_options_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_PLATFORM_LAKE_OPTIONS", "AWS_ENDPOINT_URL=http://user:hunter2@host")
     assert "hunter2" not in repr(Settings.from_environment())
+
+
+def test_the_registrys_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry's address may hold a password; the settings' text must not."""
+    monkeypatch.setenv("BATCH_PLATFORM_REGISTRY", "postgresql://user:open-sesame@db/mlflow")
+    assert "open-sesame" not in repr(Settings.from_environment())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("BATCH_PLATFORM_LAKE_OPTIONS", "endpoint"), ("BATCH_PLATFORM_DOLLARS_PER_CPU_HOUR", "cheap")],
+)
+def test_settings_that_cannot_be_read_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A typing error in the environment is told by the variable's name, not passed over."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_environment()

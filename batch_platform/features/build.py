@@ -15,14 +15,15 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 
-from batch_platform.errors import BatchPlatformError, ContractError, LakeError
+from batch_platform.errors import BatchPlatformError, ContractError, LakeError, first_line
 from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_is_unique
-from batch_platform.features.contract import Contract
+from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW, Contract
 from batch_platform.features.inputs import Inputs
 from batch_platform.features.quarantine import Tolerance, quarantine_rows, quarantine_schema, stop_if_exceeded
 from batch_platform.features.sql import SqlModel
 from batch_platform.features.validation import validate
 from batch_platform.lake.commit import replace_partitions
+from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import combine, digest_table
 from batch_platform.lake.provenance import (
     Ledger,
@@ -33,7 +34,7 @@ from batch_platform.lake.provenance import (
     package_version,
 )
 from batch_platform.lake.store import Lake
-from batch_platform.lake.table import DataFile, Table
+from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
 from batch_platform.partitions import Calendar, Offset, Reading
 from batch_platform.telemetry.cost import Meter
@@ -131,9 +132,8 @@ class _Writer:
         """Apply the contract to a partition's rows and write both files, invisible as yet."""
         features = self.features
         contract = features.contract
-        frame = pl.DataFrame(pl.from_arrow(rows))
         try:
-            verdict = validate(frame, contract)
+            verdict = validate(_frame(rows, f"{features.model.table}[{key}]"), contract)
             stop_if_exceeded(verdict, features.tolerance, contract, partition=key)
         except ContractError as error:
             return PartitionOutcome(key, error=error, checks=(CheckOutcome("contract", False, str(error)),))
@@ -208,7 +208,29 @@ class _Writer:
         )
 
 
+def _frame(rows: pa.Table, where: str) -> pl.DataFrame:
+    """The query's rows, ready to be judged.
+
+    Raises:
+        ContractError: two columns have one name, a column has a type that no table can hold, or `_source_file` and
+            `_source_row` are not text and whole number.
+    """
+    try:
+        frame = pl.DataFrame(pl.from_arrow(rows))
+    except pl.exceptions.PolarsError as error:
+        raise ContractError(
+            f"the rows cannot be stored: {first_line(error)}", where=where, fix="correct the SQL"
+        ) from error
+    for name, kind in ((SOURCE_FILE, pl.String), (SOURCE_ROW, pl.Int64)):
+        found = frame[name] if name in frame.columns else pl.Series(dtype=kind)
+        if not (found.dtype == kind or (found.dtype.is_integer() and kind.is_integer()) or found.is_null().all()):
+            raise ContractError(
+                f"{name} is {found.dtype}, expected {kind}", where=where, fix="select it unchanged from an input"
+            )
+    return frame
+
+
 def stored_schema(contract: Contract) -> pa.Schema:
     """The schema of a feature table's files: the contract's columns and each row's position in its source."""
     schema = contract.arrow_schema()
-    return schema.append(pa.field("_source_file", pa.string())).append(pa.field("_source_row", pa.int64()))
+    return schema.append(pa.field(SOURCE_FILE, pa.string())).append(pa.field(SOURCE_ROW, pa.int64()))

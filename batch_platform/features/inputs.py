@@ -16,9 +16,10 @@ import pyarrow.dataset as ds
 
 from batch_platform.errors import ConfigurationError, ContractError, LakeError, first_line
 from batch_platform.lake.digest import combine
+from batch_platform.lake.log import Recorded, newest_records
 from batch_platform.lake.provenance import WHOLE_TABLE, InputRead
 from batch_platform.lake.store import Lake, quote_identifier
-from batch_platform.lake.table import Recorded, Table, newest_records
+from batch_platform.lake.table import Table
 from batch_platform.partitions import PARTITION_COLUMN, Reading
 
 

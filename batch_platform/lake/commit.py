@@ -21,9 +21,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from batch_platform.errors import LakeError, first_line
+from batch_platform.lake.data_file import DataFile, partition_folder
+from batch_platform.lake.log import live_files, newest_records
 from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, Provenance
 from batch_platform.lake.schema import added_columns, storage_schema
-from batch_platform.lake.table import DataFile, Table, live_files, newest_records, partition_folder
+from batch_platform.lake.table import Table
 from batch_platform.partitions import PARTITION_COLUMN
 
 ATTEMPTS = 50

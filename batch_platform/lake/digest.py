@@ -18,14 +18,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_platform.errors import LakeError, first_line
+from batch_platform.lake.column_words import LANE_B, column_words, mix
 
 VERSION = "1"
 POSITION_COLUMNS = frozenset({"_source_file", "_source_row"})
@@ -33,12 +31,6 @@ POSITION_COLUMNS = frozenset({"_source_file", "_source_row"})
 
 _BATCH_ROWS = 16_384  # the working set of one column stays inside the second-level cache
 _MASK = (1 << 64) - 1
-_M1, _M2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
-_LANE_B = np.uint64(0x9E3779B97F4A7C15)
-_S33, _S29, _S64 = np.uint64(33), np.uint64(29), 64
-_NULL = np.uint64(0xA5A5_1F2E_3D4C_5B6A)
-
-U64 = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -89,13 +81,13 @@ def digest_table(table: pa.Table | pa.RecordBatch, *, positions: bool = False) -
             row_b = np.zeros(batch.num_rows, np.uint64)
             for name, column, seed in zip(names, batch.columns, seeds, strict=True):
                 try:
-                    low, high = _column_words(column)
+                    low, high = column_words(column)
                 except pa.ArrowException as error:
                     raise LakeError(f"column {name!r} cannot be digested: {first_line(error)}") from error
-                row_a += _mix(low ^ seed)
-                row_b += _mix((high if high is not None else low) * _LANE_B + seed)
+                row_a += mix(low ^ seed)
+                row_b += mix((high if high is not None else low) * LANE_B + seed)
             total += ContentDigest(
-                shape, batch.num_rows, int(_mix(row_a).sum(dtype=np.uint64)), int(_mix(row_b).sum(dtype=np.uint64))
+                shape, batch.num_rows, int(mix(row_a).sum(dtype=np.uint64)), int(mix(row_b).sum(dtype=np.uint64))
             )
     return total
 
@@ -148,113 +140,3 @@ def _batches(table: pa.Table | pa.RecordBatch) -> Iterable[pa.RecordBatch]:
 
 def _seed(name: str) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"))
-
-
-def _mix(value: U64) -> U64:
-    value = value ^ (value >> _S33)
-    value *= _M1
-    value ^= value >> _S33
-    value *= _M2
-    value ^= value >> _S33
-    return value
-
-
-def _column_words(column: pa.Array) -> tuple[U64, U64 | None]:
-    """One 64-bit word per row (two where 64 bits do not hold the value), equal exactly for equal values."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        low, high = _column_words(column.dictionary)
-        # Null indices point nowhere; the marker below overwrites whatever entry 0 gives them.
-        indices = pc.fill_null(column.indices, 0).to_numpy(zero_copy_only=False)
-        if len(low) == 0:
-            low, high = np.zeros(1, np.uint64), None
-        low, high = low[indices], None if high is None else high[indices]
-    elif pa.types.is_string(kind) or pa.types.is_binary(kind):
-        low, high = _text_words(column)
-    elif pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
-        return _column_words(column.cast(pa.string()))
-    elif pa.types.is_large_binary(kind):
-        return _column_words(column.cast(pa.binary()))
-    elif pa.types.is_decimal(kind):
-        low, high = _decimal_words(column)
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        low, high = _list_words(column)
-    else:
-        low, high = _fixed_words(column), None
-    if column.null_count:
-        missing = column.is_null().to_numpy(zero_copy_only=False)
-        low = np.where(missing, _NULL, low)
-        high = low if high is None else np.where(missing, _NULL, high)
-        # A present value that happens to equal the marker must differ from a null.
-        low = low ^ np.where(missing, _LANE_B, np.uint64(0))
-    return low, high
-
-
-def _fixed_words(column: pa.Array) -> U64:
-    kind = column.type
-    if pa.types.is_floating(kind):
-        values = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False) + 0.0  # -0.0 -> 0.0
-        values[np.isnan(values)] = np.nan
-        return np.asarray(values.view(np.uint64))
-    if pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us", kind.tz)).cast(pa.int64())
-    elif pa.types.is_date(kind):
-        column = column.cast(pa.date32()).cast(pa.int32())
-    elif pa.types.is_boolean(kind):
-        column = column.cast(pa.int8())
-    if pa.types.is_uint64(column.type):
-        return np.asarray(pc.fill_null(column, 0).to_numpy(zero_copy_only=False))
-    values = pc.fill_null(column, 0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
-    return np.asarray(values.view(np.uint64))
-
-
-def _decimal_words(column: pa.Array) -> tuple[U64, U64]:
-    wide = column.cast(pa.decimal128(38, column.type.scale))
-    raw = np.frombuffer(wide.buffers()[1], dtype=np.uint64)[2 * wide.offset : 2 * (wide.offset + len(wide))]
-    pairs = raw.reshape(-1, 2)
-    # A value of 64 bits or fewer and its sign extension enter both words.
-    return np.ascontiguousarray(pairs[:, 0]), pairs[:, 1] ^ _mix(pairs[:, 0].copy())
-
-
-def _text_words(column: pa.Array) -> tuple[U64, U64]:
-    """Hash variable-length bytes eight at a time, all rows at once, one pass per eight bytes of the longest."""
-    offsets = np.frombuffer(column.buffers()[1], dtype=np.int32)[column.offset : column.offset + len(column) + 1]
-    start, length = offsets[:-1].astype(np.int64), np.diff(offsets).astype(np.int64)
-    data = column.buffers()[2]
-    low = _mix(length.view(np.uint64) ^ _M1)
-    high = _mix(length.view(np.uint64) ^ _M2)
-    if data is None or not length.size or not length.max():
-        return low, high
-    padded = np.concatenate([np.frombuffer(data, dtype=np.uint8), np.zeros(8, np.uint8)])
-    words = np.ndarray(shape=(len(padded) - 7,), dtype="<u8", buffer=padded.data, strides=(1,))
-    position = 0
-    rows = np.flatnonzero(length > 0)
-    while rows.size:
-        left = length[rows] - position
-        word = words[start[rows] + position].astype(np.uint64)
-        surplus = (8 * (8 - np.minimum(left, 8))).astype(np.uint64)
-        word = (word << surplus) >> surplus
-        low[rows] = _mix(low[rows] ^ word)
-        high[rows] = _mix(high[rows] + word * _LANE_B)
-        position += 8
-        rows = rows[left > 8]
-    return low, high
-
-
-def _list_words(column: Any) -> tuple[U64, U64]:
-    """Fold each list's elements with their position, so that order and length count."""
-    if pa.types.is_fixed_size_list(column.type) or pa.types.is_large_list(column.type):
-        column = column.cast(pa.list_(column.type.value_type))
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
-    low = _mix(lengths.view(np.uint64) ^ _M1)
-    high = _mix(lengths.view(np.uint64) ^ _M2)
-    values = column.flatten()
-    if len(values) == 0:
-        return low, high
-    value_low, value_high = _column_words(values)
-    ends = np.cumsum(lengths)
-    place = (np.arange(len(values)) - np.repeat(ends - lengths, lengths)).astype(np.uint64)
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    np.add.at(low, row, _mix(value_low + place * _M1))
-    np.add.at(high, row, _mix((value_high if value_high is not None else value_low) * _LANE_B + place * _M2))
-    return low, high

@@ -6,12 +6,8 @@ sees (`commit.py`), or meaning (`provenance.py`).
 
 from __future__ import annotations
 
-import json
-import re
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -19,41 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction
 
-from batch_platform.errors import LakeError, PartitionKeyError, first_line
-from batch_platform.lake.digest import combine, digest_table
-from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, PartitionRecord, Provenance
+from batch_platform.errors import LakeError, first_line
+from batch_platform.lake.data_file import SAFE_NAME, DataFile, file_name, partition_folder, statistics
+from batch_platform.lake.log import Recorded, live_files, newest_records
 from batch_platform.lake.schema import storable
 from batch_platform.lake.store import Lake
 from batch_platform.partitions import PARTITION_COLUMN
-
-_STATISTICS_TEXT = 32  # longer text gets no minimum and maximum: a truncated maximum would lose rows
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_+:-][A-Za-z0-9_.+:-]{0,127}")  # one folder or file name, on any store
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A Parquet file that stands in the table's folder and waits for, or is part of, a commit."""
-
-    path: str
-    partition: str
-    size_bytes: int
-    rows: int
-    statistics: str = "{}"
-
-    def add_action(self, *, partitioned: bool) -> AddAction:
-        """The Delta action that makes the file visible."""
-        values = {PARTITION_COLUMN: self.partition} if partitioned else {}
-        return AddAction(self.path, self.size_bytes, values, int(time.time() * 1000), True, self.statistics)
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """The newest record of one partition and the table version that carries it."""
-
-    version: int
-    record: PartitionRecord
 
 
 @dataclass(frozen=True)
@@ -113,7 +81,7 @@ class Table:
         except LakeError as error:
             raise LakeError(error.what, where=self.name, fix=error.fix) from error
         name = name or file_name(rows)
-        if not _SAFE_NAME.fullmatch(name):
+        if not SAFE_NAME.fullmatch(name):
             raise LakeError(f"{name[:40]!r} is not a file name", where=self.name, fix="use letters, digits, - and _")
         path = f"{folder}{name}.parquet"
         return DataFile(
@@ -197,76 +165,3 @@ class Table:
         """
         table = self.open()
         return {} if table is None else newest_records(table, partitions)
-
-
-def newest_records(table: DeltaTable, partitions: Iterable[str] | None = None) -> dict[str, Recorded]:
-    """The newest record of each partition that is live in the version at which `table` was opened."""
-    missing = set(live_files(table).values())
-    if partitions is not None:
-        missing &= set(partitions)
-    found: dict[str, Recorded] = {}
-    for entry in table.history() if missing else ():
-        if METADATA_KEY not in entry:
-            continue
-        provenance = Provenance.from_json(entry[METADATA_KEY])
-        for key in missing & provenance.partitions.keys():
-            found[key] = Recorded(int(entry["version"]), provenance.partitions[key])
-        missing -= found.keys()
-        if not missing:
-            break
-    return found
-
-
-def partition_folder(partition: str) -> str:
-    """The folder of a partition's files inside the table's, with a slash at its end; none for `WHOLE_TABLE`.
-
-    Raises:
-        PartitionKeyError: the key cannot be the name of a folder.
-    """
-    if partition == WHOLE_TABLE:
-        return ""
-    if not _SAFE_NAME.fullmatch(partition):
-        raise PartitionKeyError(f"{partition[:40]!r} is not a partition key", fix="use letters, digits, - : and _")
-    return f"{PARTITION_COLUMN}={partition}/"
-
-
-def file_name(rows: pa.Table) -> str:
-    """A name that equal rows in equal order and types share: writing them again finds the file already there."""
-    numbered = rows.append_column("_order", pa.array(range(rows.num_rows), pa.int64()))
-    return combine([digest_table(numbered, positions=True).hex, str(rows.schema.remove_metadata())])
-
-
-def live_files(table: DeltaTable) -> dict[str, str]:
-    """Path -> partition key of every file that the table's newest version names."""
-    actions = pa.table(table.get_add_actions(flatten=True))
-    # The log percent-encodes paths; actions and file systems take them as they stand on disk.
-    paths = [unquote(path) for path in actions.column("path").to_pylist()]
-    column = f"partition.{PARTITION_COLUMN}"
-    keys = actions.column(column).to_pylist() if column in actions.column_names else [WHOLE_TABLE] * len(paths)
-    return dict(zip(paths, keys, strict=True))
-
-
-def statistics(rows: pa.Table) -> str:
-    """Delta statistics of a file's rows, as JSON: exact, and for all columns or for none.
-
-    Where one column of a file has bounds and another has none, delta-rs takes the latter for bounds that no value
-    satisfies: a filter on that column would silently find nothing. Floats (NaN), flags, time stamps, lists, long
-    text and columns without any value have no bounds, so a file with one of those has a row count only.
-    """
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    for name in rows.column_names:
-        column = rows.column(name)
-        kind = column.type
-        ordered = pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_string(kind)
-        if not ordered or column.null_count == len(column):
-            return json.dumps({"numRecords": rows.num_rows})
-        ends = pc.min_max(column).as_py()
-        if pa.types.is_string(kind) and max(len(ends["min"]), len(ends["max"])) > _STATISTICS_TEXT:
-            return json.dumps({"numRecords": rows.num_rows})
-        nulls[name] = column.null_count
-        low[name], high[name] = (
-            value.isoformat() if pa.types.is_date(kind) else value for value in (ends["min"], ends["max"])
-        )
-    return json.dumps({"numRecords": rows.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls})

@@ -1,13 +1,15 @@
-"""The optimiser's loop, reproducible to the byte, and the slope that corrects a network's confidence.
+"""The optimiser's loop, reproducible to the byte, when it ends, and the slope that corrects a network's confidence.
 
-Works on tensors only; what the columns were is not known here.
+Works on tensors and losses only; what the columns were is not known here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from itertools import count
 
 import numpy as np
 import torch
@@ -18,7 +20,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from batch_platform.models.network import TabularNetwork, with_gaps
 from batch_platform.models.settings import Settings
 
-_WARM_UP = 0.1
+_WARM_UP_EPOCHS = 0.3
+_AVERAGED_EPOCHS = 1.0
+_AVERAGED_SHARE = 1 / 3
 _SLOPES = (0.25, 4.0)
 _NEWTON_STEPS = 25
 _RIDGE = 1e-3
@@ -39,22 +43,31 @@ def deterministic(threads: int) -> Iterator[None]:
         torch.set_num_threads(former_threads)
 
 
-def fit(network: TabularNetwork, numeric: Tensor, codes: Tensor, labels: Tensor, settings: Settings, seed: int) -> None:
-    """Draw the weights of `network` and train them, in place, to minimise the log loss.
+def epochs(
+    network: TabularNetwork, numeric: Tensor, codes: Tensor, labels: Tensor, settings: Settings, seed: int
+) -> Iterator[TabularNetwork]:
+    """Draw the weights of `network` and train them to minimise the log loss, without end: one epoch for each item.
 
-    AdamW with a linear warm-up and a cosine decay of the learning rate; every row is seen once an epoch, but
-    for a remainder smaller than one step.
+    AdamW at a constant rate after a linear warm-up. What an epoch yields has an exponential moving average of the
+    weights (Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992), which does what
+    a decaying rate would do. So no step depends on how many follow: to stop after an epoch gives the bytes of a
+    training that was never meant to last longer. Every row is seen once an epoch, but for a remainder smaller
+    than one step.
 
     Args:
-        network: of any weights.
+        network: of any weights; trained in place.
         numeric: standardised values, float32 (rows, numeric columns), NaN where missing.
         codes: levels, int64 (rows, categorical columns).
         labels: float32 (rows,), 0 or 1, both present.
         settings: the optimiser's settings.
         seed: of a generator of its own; the global random state is neither read nor changed.
+
+    Yields:
+        The averaged network, the same object every time: the next epoch changes it.
     """
     generator = torch.Generator().manual_seed(seed)
     network.initialise(generator, float(labels.double().mean()))
+    averaged = deepcopy(network).requires_grad_(False).eval()
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     biases = [parameter for parameter in network.parameters() if parameter.ndim == 1]
     optimizer = torch.optim.AdamW(
@@ -63,26 +76,49 @@ def fit(network: TabularNetwork, numeric: Tensor, codes: Tensor, labels: Tensor,
     )
     step_rows = settings.step_rows(len(labels))
     steps_per_epoch = len(labels) // step_rows
-    for epoch in range(settings.epochs):
-        order = torch.randperm(len(labels), generator=generator)
-        for step in range(steps_per_epoch):
-            rows = order[step * step_rows : (step + 1) * step_rows]
-            rate = _rate((epoch * steps_per_epoch + step) / (settings.epochs * steps_per_epoch))
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * rate
-            inputs = with_gaps(numeric[rows], codes[rows], settings.gaps, generator)
-            logits = network(*inputs, dropout=settings.dropout, generator=generator)
-            loss = binary_cross_entropy_with_logits(logits, labels[rows])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+    for step in count():
+        position = step % steps_per_epoch
+        if position == 0:
+            order = torch.randperm(len(labels), generator=generator)
+        rows = order[position * step_rows : (position + 1) * step_rows]
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * min(1.0, (step + 1) / (_WARM_UP_EPOCHS * steps_per_epoch))
+        inputs = with_gaps(numeric[rows], codes[rows], settings.gaps, generator)
+        logits = network(*inputs, dropout=settings.dropout, generator=generator)
+        loss = binary_cross_entropy_with_logits(logits, labels[rows])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        _average(averaged, network, step, steps_per_epoch)
+        if position == steps_per_epoch - 1:
+            yield averaged
 
 
-def _rate(progress: float) -> float:
-    """The share (0..1) of the peak learning rate after a share `progress` (0..1) of all steps."""
-    if progress < _WARM_UP:
-        return progress / _WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP)))
+def _average(averaged: TabularNetwork, network: TabularNetwork, step: int, steps_per_epoch: int) -> None:
+    """Move the average towards the weights after step `step` (from 0).
+
+    It reaches back over about an epoch, and over the newest third of the steps while there are few of them, so
+    that the random weights of the start are soon forgotten.
+    """
+    reach = min(_AVERAGED_EPOCHS * steps_per_epoch, 1 + step * _AVERAGED_SHARE)
+    with torch.no_grad():
+        for mean, parameter in zip(averaged.parameters(), network.parameters(), strict=True):
+            mean.lerp_(parameter, 1 / reach)
+
+
+def best_epoch(losses: Iterable[float], patience: int) -> int:
+    """The number, from 1, of the epoch with the lowest of the `losses`, which come one for each epoch.
+
+    No loss is asked for once `patience` epochs in a row brought none that was lower: an iterator that trains as
+    it goes stops there.
+    """
+    best, lowest = 1, math.inf
+    for epoch, loss in enumerate(losses, start=1):
+        if loss < lowest:
+            best, lowest = epoch, loss
+        elif epoch - best >= patience:
+            break
+    return best
 
 
 def confidence_slope(logits: NDArray[np.float64], labels: NDArray[np.float32]) -> float:

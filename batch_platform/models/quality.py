@@ -121,7 +121,8 @@ def logistic_regression_scores(train: pa.Table, test: pa.Table, task: TrainingTa
         missing = np.isnan(values)
         codes = categorical.codes(table)
         one_hot = [
-            np.eye(len(levels) + 1, dtype=np.float32)[codes[:, index]] for index, levels in enumerate(categorical.levels)
+            np.eye(len(levels) + 1, dtype=np.float32)[codes[:, index]]
+            for index, levels in enumerate(categorical.levels)
         ]
         indicators = missing[:, numeric.indicator_column].astype(np.float32)
         return np.hstack([np.where(missing, np.float32(0), values), indicators, *one_hot])

@@ -19,13 +19,14 @@ class Settings:
         embedding: the largest width of a category's embedding.
         minimum_level_rows: rarer levels of a category count as unknown; small tables need fewer, see
             `level_rows`.
-        epochs: passes over the training rows.
+        epochs: passes over the training rows, at most; see `patience`.
+        patience: passes without a lower log loss on the newest partitions after which training stops.
         batch_rows: rows of a training step; small tables take smaller steps, see `step_rows`.
-        learning_rate: the peak of a schedule that warms up and decays along a cosine.
+        learning_rate: the rate after the warm-up; constant, since the weights are averaged instead.
         weight_decay: of AdamW, on weights and not on biases.
         dropout: share of hidden units switched off at random in a training step.
         gaps: share of cells made missing or unknown at random in a training step.
-        validation_share: the newest share of distinct time values, which calibrates the scores.
+        validation_share: the newest share of distinct time values, which ends training and calibrates the scores.
         threads: torch's threads while training; part of what fixes the bytes of the result.
     """
 
@@ -33,9 +34,10 @@ class Settings:
     bins: int = 8
     embedding: int = 8
     minimum_level_rows: int = 50
-    epochs: int = 3
+    epochs: int = 5
+    patience: int = 2
     batch_rows: int = 1024
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.01
     dropout: float = 0.5
     gaps: float = 0.02
@@ -60,7 +62,7 @@ class Settings:
         for name, lowest in shares.items():
             if not lowest <= known[name] < 1:
                 raise _bad_option(name, f"is {known[name]}", "set a share from 0 up to but not including 1")
-        for name in ("bins", "embedding", "minimum_level_rows", "epochs", "batch_rows", "threads"):
+        for name in ("bins", "embedding", "minimum_level_rows", "epochs", "patience", "batch_rows", "threads"):
             if known[name] < 1:
                 raise _bad_option(name, f"is {known[name]}", "set at least 1")
         if not settings.hidden or min(settings.hidden) < 1:

@@ -6,8 +6,9 @@ The door to training and prediction. How columns become numbers is in `encoding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from batch_platform.errors import ModelError
 from batch_platform.models.encoding import CategoricalEncoding, NumericEncoding, feature_kinds
-from batch_platform.models.fitting import confidence_slope, deterministic, fit
+from batch_platform.models.fitting import best_epoch, confidence_slope, deterministic, epochs
 from batch_platform.models.network import TabularNetwork
 from batch_platform.models.settings import Settings
 from batch_platform.models.task import TrainingTask
@@ -26,7 +27,7 @@ from batch_platform.models.task import TrainingTask
 BATCH_ROWS = 4096
 """Rows of every prediction batch. Kernels round differently at other sizes, so the last batch is padded."""
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of `TabularModel.tensors` and `TabularModel.config`."""
 
 MINIMUM_ROWS = 50
@@ -41,6 +42,7 @@ class TabularModel:
         features: the columns it reads.
         numeric, categorical: how the columns become numbers.
         hidden, embedding: the network's widths, see `Settings`.
+        epochs: how many times training passed over the rows.
         network: the weights.
     """
 
@@ -49,6 +51,7 @@ class TabularModel:
     categorical: CategoricalEncoding
     hidden: tuple[int, ...]
     embedding: int
+    epochs: int
     network: TabularNetwork
 
     def predict(self, batch: pa.RecordBatch | pa.Table) -> NDArray[np.float32]:
@@ -80,7 +83,7 @@ class TabularModel:
 
     @property
     def config(self) -> dict[str, object]:
-        """What is not a number array, as JSON values: columns, levels and widths."""
+        """What is not a number array, as JSON values: columns, levels, widths and epochs."""
         return {
             "format": FORMAT,
             "features": list(self.features),
@@ -89,6 +92,7 @@ class TabularModel:
             "levels": [list(levels) for levels in self.categorical.levels],
             "hidden": list(self.hidden),
             "embedding": self.embedding,
+            "epochs": self.epochs,
         }
 
     @staticmethod
@@ -128,7 +132,8 @@ def _restored(tensors: Mapping[str, NDArray[np.generic]], config: Mapping[str, A
             if name.startswith(prefix)
         }
     )
-    return TabularModel(tuple(config["features"]), numeric, categorical, hidden, embedding, network.eval())
+    features, epoch_count = tuple(config["features"]), config["epochs"]
+    return TabularModel(features, numeric, categorical, hidden, embedding, epoch_count, network.eval())
 
 
 def _padded(part: NDArray[Any]) -> Tensor:
@@ -140,9 +145,10 @@ def _padded(part: NDArray[Any]) -> Tensor:
 def train(table: pa.Table, task: TrainingTask) -> TabularModel:
     """Train on all rows of `table`; the same table, task and machine give the same bytes of tensors.
 
-    The network is trained twice. A first one, without the newest partitions, shows on them how overconfident
-    such a network is about a time it has not seen; the second has all rows, since the newest are worth most,
-    and its logits are scaled around the base rate by the slope found.
+    The network is trained twice. A rehearsal without the newest partitions is scored on them after every epoch and
+    stops early, see `best_epoch`; it shows how many epochs are best and how overconfident such a network is about
+    a time it has not seen. The second training has all rows, since the newest are worth most, and as many epochs;
+    its logits are scaled around the base rate by the slope found.
 
     Raises:
         ConfigurationError: an option is unknown or out of range, or a feature has a type no network can read.
@@ -165,16 +171,36 @@ def train(table: pa.Table, task: TrainingTask) -> TabularModel:
                 fix="train on a longer window, or correct the label's condition",
             )
     with deterministic(settings.threads):
-        rehearsal = _trained(table.filter(pa.array(older)), labels[older], task, settings)
-        unseen = rehearsal.predict(table.filter(pa.array(newest))).astype(np.float64)
-        slope = confidence_slope(_logit(unseen), labels[newest])
-        model = _trained(table, labels, task, settings)
-    offset = (1 - slope) * _logit(labels.mean(dtype=np.float64))
-    model.network.calibration.copy_(torch.tensor([slope, offset]))
+        rehearsal = _rehearse(table.filter(pa.array(older)), table.filter(pa.array(newest)), task, settings)
+        model = next(islice(_epochs(table, task, settings), rehearsal.epochs - 1, None))
+    offset = (1 - rehearsal.slope) * _logit(labels.mean(dtype=np.float64))
+    model.network.calibration.copy_(torch.tensor([rehearsal.slope, offset]))
     return model
 
 
-def _trained(table: pa.Table, labels: NDArray[np.float32], task: TrainingTask, settings: Settings) -> TabularModel:
+@dataclass(frozen=True)
+class _Rehearsal:
+    """The best number of epochs, and the slope that the logits after it need on rows that are later."""
+
+    epochs: int
+    slope: float
+
+
+def _rehearse(older: pa.Table, newest: pa.Table, task: TrainingTask, settings: Settings) -> _Rehearsal:
+    labels = task.labels(newest)
+    logits: list[NDArray[np.float64]] = []
+
+    def losses() -> Iterator[float]:
+        for model in islice(_epochs(older, task, settings), settings.epochs):
+            logits.append(_logit(model.predict(newest).astype(np.float64)))
+            yield float(np.mean(np.logaddexp(0, logits[-1]) - labels * logits[-1]))
+
+    best = best_epoch(losses(), settings.patience)
+    return _Rehearsal(best, confidence_slope(logits[best - 1], labels))
+
+
+def _epochs(table: pa.Table, task: TrainingTask, settings: Settings) -> Iterator[TabularModel]:
+    """The model after each epoch of a training on all rows of `table`; the next epoch changes it."""
     numeric_names, categorical_names = feature_kinds(table.schema, task.features)
     numeric = NumericEncoding.fit(table, numeric_names, settings.bins)
     categorical = CategoricalEncoding.fit(table, categorical_names, settings.level_rows(table.num_rows))
@@ -183,16 +209,17 @@ def _trained(table: pa.Table, labels: NDArray[np.float32], task: TrainingTask, s
             "none of the features varies in the training rows, so there is nothing to learn from",
             fix="train on a longer window, or correct the features",
         )
-    network = TabularNetwork(numeric, categorical, settings.hidden, settings.embedding)
-    fit(
-        network,
+    hidden, embedding = settings.hidden, settings.embedding
+    networks = epochs(
+        TabularNetwork(numeric, categorical, hidden, embedding),
         torch.from_numpy(numeric.standardise(table)),
         torch.from_numpy(categorical.codes(table)),
-        torch.tensor(labels),
+        torch.tensor(task.labels(table)),
         settings,
         task.seed,
     )
-    return TabularModel(task.features, numeric, categorical, settings.hidden, settings.embedding, network.eval())
+    for number, network in enumerate(networks, start=1):
+        yield TabularModel(task.features, numeric, categorical, hidden, embedding, number, network)
 
 
 def _logit(probability: Any) -> Any:

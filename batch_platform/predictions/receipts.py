@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import ContentDigest
-from batch_platform.lake.table import DataFile
 from batch_platform.predictions.shards import Shard
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from batch_platform.engines import engine_named
 from batch_platform.errors import BatchPlatformError, ContractError, LakeError, ModelError
 from batch_platform.lake.commit import replace_partitions
+from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import ContentDigest, combine
+from batch_platform.lake.log import Recorded
 from batch_platform.lake.provenance import (
     InputRead,
     Ledger,
@@ -23,7 +25,7 @@ from batch_platform.lake.provenance import (
     git_commit,
     package_version,
 )
-from batch_platform.lake.table import DataFile, Recorded, Table
+from batch_platform.lake.table import Table
 from batch_platform.models.artifact import Model
 from batch_platform.models.registry import Registry, Version
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run

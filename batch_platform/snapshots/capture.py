@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from batch_platform.errors import BatchPlatformError, ContractError, LakeError
 from batch_platform.lake.commit import replace_partitions
+from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.provenance import (
     Ledger,
@@ -25,7 +26,7 @@ from batch_platform.lake.provenance import (
     package_version,
 )
 from batch_platform.lake.store import Lake
-from batch_platform.lake.table import DataFile, Table
+from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
 from batch_platform.partitions import Calendar
 from batch_platform.snapshots.sources import Extract, Source

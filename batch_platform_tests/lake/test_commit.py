@@ -14,10 +14,11 @@ from deltalake import DeltaTable, write_deltalake
 
 from batch_platform.errors import LakeError, ProvenanceError
 from batch_platform.lake.commit import LOG_RETENTION, Commit, replace_partitions
+from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.provenance import WHOLE_TABLE, Ledger, PartitionRecord, SourceRead
 from batch_platform.lake.store import Lake
-from batch_platform.lake.table import DataFile, Table
+from batch_platform.lake.table import Table
 from batch_platform_tests.lake.writers import (
     SPAWN,
     commit_rows,

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_platform.errors import LakeError, PartitionKeyError
+from batch_platform.lake.data_file import file_name, statistics
 from batch_platform.lake.store import Lake
-from batch_platform.lake.table import Table, file_name, statistics
+from batch_platform.lake.table import Table
 from batch_platform_tests.lake.writers import commit_rows, live_content
 
 MON, TUE = "2025-01-06", "2025-01-07"

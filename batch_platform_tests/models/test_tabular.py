@@ -241,6 +241,7 @@ def test_training_refuses_absent_columns_and_moments_in_time() -> None:
         {"epochs": 0},
         {"epochs": 2.5},
         {"epochs": True},
+        {"patience": 0},
         {"dropout": 1.0},
         {"learning_rate": "fast"},
         {"learning_rate": float("nan")},
@@ -275,3 +276,35 @@ def test_the_validation_tail_is_the_newest_partitions_whatever_the_order_of_rows
     assert keys.filter(pl.Series(~newest)).max() == "2026-01-24"
     reversed_rows = table.take(list(range(table.num_rows))[::-1])
     assert np.array_equal(TASK.newest(reversed_rows, 0.15), newest[::-1])
+
+
+def one_of_two_rates(rows: int) -> pa.Table:
+    """Rows whose label depends on a category of two levels alone, beside numbers that mean nothing."""
+    random = np.random.default_rng(3)
+    is_open = random.random(rows) < 0.5
+    noise = {name: random.normal(size=rows) for name in ("angle", "radius", "gap")}
+    late = random.random(rows) < np.where(is_open, 0.8, 0.2)
+    keys = [f"2026-01-{1 + index * 28 // rows:02d}" for index in range(rows)]
+    return pa.table({"partition_key": keys, "is_open": is_open, "is_late": late, **noise})
+
+
+def test_training_stops_early_on_what_is_learned_at_once() -> None:
+    task = replace(TASK, features=("is_open", "angle", "radius", "gap"), options={**TASK.options, "epochs": 30})
+    rows = one_of_two_rates(3000)
+    model = train(rows, task)
+    assert 1 <= model.epochs < 10
+    # The number of epochs that was found is the whole difference: told it, training gives the same weights.
+    told = train(rows, replace(task, options={**task.options, "epochs": model.epochs}))
+    for name, tensor in model.tensors.items():
+        assert told.tensors[name].tobytes() == tensor.tobytes(), name
+
+
+def test_training_goes_on_to_the_maximum_while_it_improves(table: pa.Table) -> None:
+    slow = {"hidden": [32, 16], "dropout": 0.0, "learning_rate": 0.0005}
+    assert [train(table, replace(TASK, options={**slow, "epochs": most})).epochs for most in (1, 4)] == [1, 4]
+
+
+def test_the_epochs_at_which_training_stopped_are_part_of_the_config(model: TabularModel) -> None:
+    assert model.config["epochs"] == model.epochs
+    assert 1 <= model.epochs <= 3
+    assert TabularModel.from_parts(model.tensors, model.config).epochs == model.epochs

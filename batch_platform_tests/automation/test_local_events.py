@@ -1,0 +1,124 @@
+"""SQLite is quick without being reckless: a killed process leaves a sound database with all its commits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
+
+from batch_platform.automation import local_events
+from batch_platform.automation.local_events import speed_up_local_events
+
+_NORMAL = 1
+
+_WRITER = """
+import sys
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+from batch_platform.automation.local_events import speed_up_local_events
+
+speed_up_local_events()
+engine = create_engine("sqlite:///" + sys.argv[1], poolclass=NullPool)
+with engine.begin() as connection:
+    connection.execute(text("PRAGMA journal_mode = WAL"))
+    connection.execute(text("CREATE TABLE events (number INTEGER PRIMARY KEY, text TEXT)"))
+number = 0
+while True:
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO events VALUES (:number, :text)"), {"number": number, "text": "x" * 2000})
+    print(number, flush=True)
+    number += 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def _keepers_of_this_test() -> Iterator[None]:
+    """The connections kept open for other tests' databases go, and so do this one's at its end."""
+
+    def close() -> None:
+        while local_events._keepers:
+            local_events._keepers.popitem()[1].close()
+
+    close()
+    speed_up_local_events()
+    yield
+    close()
+
+
+def _engine(path: Path) -> Engine:
+    return create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+
+def test_every_connection_is_synchronous_normal_however_often_it_was_asked_for(tmp_path: Path) -> None:
+    speed_up_local_events()
+    speed_up_local_events()
+    assert event.contains(Engine, "connect", local_events._on_connect)
+    for _ in range(3):
+        with _engine(tmp_path / "events.db").connect() as connection:
+            assert connection.execute(text("PRAGMA synchronous")).scalar() == _NORMAL
+    assert len(local_events._keepers) == 1
+
+
+def test_the_connections_kept_open_are_bounded_and_the_evicted_ones_closed(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.db" for number in range(local_events._KEPT + 3)]
+    first: sqlite3.Connection | None = None
+    for path in paths:
+        with _engine(path).begin() as connection:
+            connection.execute(text("CREATE TABLE events (number INTEGER)"))
+        first = first or next(iter(local_events._keepers.values()))
+    assert list(local_events._keepers) == [str(path) for path in paths[-local_events._KEPT :]]
+    assert first is not None
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        first.execute("SELECT 1")
+    # A database whose keeper has gone is used as before.
+    with _engine(paths[0]).connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM events")).scalar() == 0
+
+
+def test_a_database_in_memory_has_no_keeper() -> None:
+    with create_engine("sqlite://").connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    assert not local_events._keepers
+
+
+def test_a_database_that_is_deleted_and_made_anew_at_the_same_path_works(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    for _ in range(2):
+        with _engine(path).begin() as connection:
+            connection.execute(text("PRAGMA journal_mode = WAL"))
+            connection.execute(text("CREATE TABLE events (number INTEGER)"))
+            connection.execute(text("INSERT INTO events VALUES (1)"))
+        for member in tmp_path.iterdir():
+            member.unlink()
+
+
+def test_a_process_killed_while_writing_leaves_a_sound_database_with_all_its_commits(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    process = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        told = [int(process.stdout.readline()) for _ in range(200)]
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    told += [int(line) for line in process.stdout.read().splitlines() if line]
+    process.stdout.close()
+
+    connection = sqlite3.connect(path)
+    try:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        numbers = [row[0] for row in connection.execute("SELECT number FROM events ORDER BY number")]
+    finally:
+        connection.close()
+    assert numbers == list(range(len(numbers)))
+    assert numbers[-1] >= told[-1]
