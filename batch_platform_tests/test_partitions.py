@@ -11,16 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_platform.errors import ConfigurationError, PartitionKeyError
-from batch_platform.partitions import (
-    Cadence,
-    Calendar,
-    Offset,
-    Reading,
-    Timeline,
-    lag,
-    newest_known,
-    reading,
-)
+from batch_platform.partitions import Cadence, Calendar, Offset
+from batch_platform.timelines import Reading, Timeline, lag, newest_known, reading
 
 ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Sydney", "Australia/Lord_Howe"]
 MIDNIGHT_GAPS = ["America/Havana", "America/Santiago", "Africa/Cairo", "Asia/Beirut"]  # some days begin at one

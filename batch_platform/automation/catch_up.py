@@ -117,7 +117,11 @@ def _stretches(order: Sequence[str], keys: Sequence[str], chunk: int) -> list[li
 def _reason(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure:
-            failure = event.step_failure_data
-            described = failure.user_failure_data.description if failure.user_failure_data else None
-            return described or str(failure.error and failure.error.message)
+            failure, error = event.step_failure_data, event.step_failure_data.error
+            if failure.user_failure_data and failure.user_failure_data.description:
+                return failure.user_failure_data.description
+            # What a person can act on is the innermost error; those around it are Dagster's.
+            while error and error.cause:
+                error = error.cause
+            return error.message.strip() if error else "a step failed without an error"
     return "the run failed before any step began"

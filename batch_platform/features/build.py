@@ -36,8 +36,9 @@ from batch_platform.lake.provenance import (
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset, Reading
+from batch_platform.partitions import Calendar, Offset
 from batch_platform.telemetry.cost import Meter
+from batch_platform.timelines import Reading
 
 
 @dataclass(frozen=True)

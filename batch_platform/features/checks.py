@@ -12,7 +12,7 @@ from datetime import datetime
 from batch_platform.features.contract import Verdict
 from batch_platform.lake.provenance import InputRead, Ledger
 from batch_platform.outcomes import CheckOutcome
-from batch_platform.partitions import Reading
+from batch_platform.timelines import Reading
 
 CHECKS = {
     "contract": "Rows meet the contract; those that do not stand in quarantine, within the tolerance.",

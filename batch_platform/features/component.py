@@ -19,10 +19,11 @@ from batch_platform.features.quarantine import Tolerance
 from batch_platform.features.schema_yml import load_contracts
 from batch_platform.features.sql import SqlModel, load_models
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset, Timeline, reading
+from batch_platform.partitions import Calendar, Offset
 from batch_platform.settings import Settings
 from batch_platform.snapshots.component import snapshot_timelines
 from batch_platform.telemetry.cost import Meter
+from batch_platform.timelines import Timeline, reading
 
 
 class Quarantine(dg.Model, dg.Resolvable):

@@ -20,7 +20,8 @@ from batch_platform.lake.log import Recorded, newest_records
 from batch_platform.lake.provenance import WHOLE_TABLE, InputRead
 from batch_platform.lake.store import Lake, quote_identifier
 from batch_platform.lake.table import Table
-from batch_platform.partitions import PARTITION_COLUMN, Reading
+from batch_platform.partitions import PARTITION_COLUMN
+from batch_platform.timelines import Reading
 
 
 class Inputs:

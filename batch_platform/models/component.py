@@ -18,10 +18,11 @@ from batch_platform.features.component import feature_tables
 from batch_platform.models.definition import CHECKS, Label, ModelDefinition
 from batch_platform.models.gate import Threshold
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Cadence, Calendar, Timeline
+from batch_platform.partitions import Cadence, Calendar
 from batch_platform.settings import Settings
 from batch_platform.snapshots.component import snapshot_timelines
 from batch_platform.telemetry.cost import Meter
+from batch_platform.timelines import Timeline
 
 _UNITS = {Cadence.MONTHLY: "month", Cadence.WEEKLY: "week"}
 
@@ -62,7 +63,9 @@ class ModelVersion(Declaration):
     serving_window: Annotated[
         Literal["weekly", "monthly"], Field(description="How long a version serves before the next one.")
     ] = "monthly"
-    trainer: Annotated[str, Field(description="package.module:function", pattern=r"^[\w.]+:\w+$")] = "batch_platform.models.tabular:train"
+    trainer: Annotated[str, Field(description="package.module:function", pattern=r"^[\w.]+:\w+$")] = (
+        "batch_platform.models.tabular:train"
+    )
     options: Annotated[dict[str, Any], Field(description="Settings of the trainer.", default_factory=dict)]
     gate: Annotated[dict[str, ThresholdField], Field(description="Figure -> threshold.", default_factory=dict)]
     owners: Owners = ()

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batch_platform.models.gate import Threshold
-from batch_platform.partitions import Calendar, Timeline
+from batch_platform.partitions import Calendar
+from batch_platform.timelines import Timeline
 
 CHECKS = {
     "reloads": "Read back from the registry, the version gives bit-equal scores on its whole holdout.",

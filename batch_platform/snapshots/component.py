@@ -13,11 +13,12 @@ from batch_platform.automation.declared import Declaration, Owners, Partitioning
 from batch_platform.automation.reporting import check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset, Timeline
+from batch_platform.partitions import Calendar, Offset
 from batch_platform.settings import Settings
 from batch_platform.snapshots.capture import KEY_CHECK, Snapshot, capture
 from batch_platform.snapshots.sources import SourceSpec, source_from
 from batch_platform.telemetry.cost import Meter
+from batch_platform.timelines import Timeline
 
 
 class SourceField(SourceSpec, dg.Resolvable):

@@ -20,10 +20,11 @@ from batch_platform.lake.provenance import METADATA_KEY, Provenance
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Cadence, Calendar, Offset, Timeline, Window, reading
+from batch_platform.partitions import Cadence, Calendar, Offset, Window
 from batch_platform.snapshots.capture import Snapshot, capture
 from batch_platform.snapshots.sources import Extract, SourceFile
 from batch_platform.telemetry.cost import Meter
+from batch_platform.timelines import Timeline, reading
 
 CALENDAR = Calendar(Cadence.DAILY, "2025-01-06")
 DAYS = CALENDAR.keys_between("2025-01-06", "2025-01-15")
