@@ -64,6 +64,12 @@ class Declaration(dg.Component, dg.Model, dg.Resolvable):
             except (ValidationError, ResolutionException) as error:
                 raise _unreadable(error, attributes) from None
 
+    def refuse_namesake(self, context: dg.ComponentLoadContext, name: str) -> None:
+        """Refuse a second component of this kind and name, in whatever pipeline: both would write one table."""
+        everyone = context.component_tree.get_all_components(of_type=type(self))
+        if sum(getattr(other, "name", None) == name for other in everyone) > 1:
+            raise ConfigurationError("another component of this kind has the same name", fix="rename one of them")
+
 
 def _unreadable(error: Exception, attributes: BaseModel | None) -> ConfigurationError:
     """What is wrong with a field, from the error that Dagster or pydantic made of it."""

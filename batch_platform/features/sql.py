@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from batch_platform.errors import ConfigurationError
+from batch_platform.errors import ConfigurationError, first_line
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import Window
 
-_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CONFIG = {"key", "lookback"}
 
 
@@ -82,14 +82,15 @@ def load_models(folder: Path) -> list[SqlModel]:
 
 def load_model(path: Path) -> SqlModel:
     """Read one model and find out what it reads, by rendering it once."""
-    if not _NAME.match(path.stem):
+    if not _NAME.fullmatch(path.stem):
         raise ConfigurationError(
             f"{path.stem!r} is not a table name", where=str(path), fix="use lower case letters, digits and _"
         )
     try:
         template = path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"is not UTF-8 at byte {error.start}", where=str(path)) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError("is not UTF-8", where=f"{path}:{line}", fix="save it as UTF-8") from error
     mentions = _Mentions()
     _render(path, template, mentions, None)
     return SqlModel(path.stem, path, template, tuple(mentions.tables), _key(path, mentions), _lookback(path, mentions))
@@ -118,7 +119,7 @@ class _Mentions:
         return ""
 
     def _relation(self, stage: str, name: str) -> str:
-        if not isinstance(name, str) or not _NAME.match(name):
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} is not a table name", fix="use lower case letters, digits and _")
         if f"{stage}/{name}" not in self.tables:
             self.tables.append(f"{stage}/{name}")
@@ -149,8 +150,8 @@ def _render(path: Path, template: str, mentions: _Mentions, window: Window | Non
         return environment.from_string(template).render(names)
     except TemplateSyntaxError as error:
         _refuse(path, error.lineno, error.message or "syntax error")
-    except (TemplateError, ConfigurationError, TypeError) as error:
-        _refuse(path, _template_line(error), str(error))
+    except Exception as error:  # a template is the user's program: it may divide by zero as well as name what is not
+        _refuse(path, _template_line(error), first_line(error))
 
 
 def _refuse(path: Path, line: int, message: str) -> NoReturn:

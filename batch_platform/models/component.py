@@ -91,6 +91,7 @@ class ModelVersion(Declaration):
         label = find(
             f"snapshots/{self.label.from_.removeprefix('snapshots/')}", snapshot_timelines(context), "snapshot"
         )
+        _refuse_other_calendar(table, label)
         cadence = Cadence(self.serving_window)
         lookback, holdout = (_windows(text, cadence) for text in (self.training.lookback, self.training.holdout))
         if not table.contract.features:
@@ -113,6 +114,7 @@ class ModelVersion(Declaration):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One asset with its checks; the gate does not block, since its consequence is promotion."""
         with declared(context, "ModelVersion", self.name):
+            self.refuse_namesake(context, self.name)
             definition = self.definition(context)
         partitions = definition.calendar.definition
 
@@ -155,6 +157,18 @@ def _windows(text: str, cadence: Cadence) -> int:
     if match is None or int(match[1]) < 1:
         raise ConfigurationError(f"{text!r} is not a number of {unit}s", fix=f"write it like '6 {unit}s'")
     return int(match[1])
+
+
+def _refuse_other_calendar(table: FeatureTable, label: Timeline) -> None:
+    """Features and labels meet partition by partition."""
+    if label.calendar is None:
+        raise ConfigurationError(f"label: {label.table} has no partitions", fix="declare those of the features for it")
+    wanted, found = ((days.cadence, days.timezone) for days in (table.calendar, label.calendar))
+    if wanted != found:
+        raise ConfigurationError(
+            f"label: {label.table} has {' '.join(found)} partitions, the features {' '.join(wanted)} ones",
+            fix="give both one cadence and time zone",
+        )
 
 
 def _serving_calendar(table: FeatureTable, cadence: Cadence, windows: int) -> Calendar:

@@ -53,17 +53,16 @@ def judge(
     passed, lines = True, []
     for threshold in thresholds:
         value = figures[threshold.metric]
-        for bound, met in (
-            (threshold.at_least, threshold.at_least is None or value >= threshold.at_least),
-            (threshold.at_most, threshold.at_most is None or value <= threshold.at_most),
+        for limit, bound, met in (
+            ("at least", threshold.at_least, threshold.at_least is None or value >= threshold.at_least),
+            ("at most", threshold.at_most, threshold.at_most is None or value <= threshold.at_most),
         ):
             if bound is not None:
                 passed &= met
-                limit = "at least" if bound == threshold.at_least else "at most"
                 lines.append(f"{threshold.metric} {value:.4f} {'meets' if met else 'MISSES'} {limit} {bound:g}")
         if threshold.gain_over_champion is not None and champion is not None:
             direction = 1 if HIGHER_IS_BETTER[threshold.metric] else -1
-            gain = direction * (value - champion[threshold.metric])
+            gain = direction * (value - champion[threshold.metric]) + 0.0  # no negative zero
             met = gain >= threshold.gain_over_champion
             passed &= met
             lines.append(

@@ -21,7 +21,7 @@ def find_model(reference: str, settings: Settings) -> tuple[artifact.Model, str]
         ModelError: the artifact is damaged.
     """
     folder = Path(reference)
-    if folder.is_dir():
+    if (folder / artifact.CONFIG).is_file() or (folder.is_dir() and len(folder.parts) != 1):
         model = artifact.load(folder, None)
         return model, f"the model in {folder}, digest {artifact.digest_of(model)[:12]}"
     name, _, number = reference.partition("@")

@@ -1,7 +1,7 @@
 """The network: encode, concatenate, linear layers with ReLU, one logit. Weights and arithmetic only.
 
 Everything before the first ReLU is linear in the encoded inputs, so standardisation, bins and embeddings can
-be folded into tables added to the first layer's output. Training lives in `tabular.py`.
+be folded into tables added to the first layer's output. Training lives in `fitting.py`.
 """
 
 from __future__ import annotations

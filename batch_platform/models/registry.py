@@ -73,6 +73,7 @@ class Registry:
 
             if self._address.startswith("sqlite:///"):
                 Path(self._address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            _connect_once(self._address)
             self._client = mlflow.MlflowClient(tracking_uri=self._address, registry_uri=self._address)
 
     def register(
@@ -222,6 +223,16 @@ class Registry:
                 fix="check BATCH_PLATFORM_REGISTRY",
                 transient=_may_pass(error),
             ) from None
+
+
+def _connect_once(address: str) -> None:
+    """Reach a database once: MLflow itself would go on trying for minutes to open one that is not there."""
+    import sqlalchemy
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+
+    if address.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
+        engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
+        engine.connect().close()
 
 
 def _location(artifacts: str, name: str) -> str:

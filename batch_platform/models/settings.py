@@ -37,7 +37,7 @@ class Settings:
     epochs: int = 5
     patience: int = 2
     batch_rows: int = 1024
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.01
     dropout: float = 0.5
     gaps: float = 0.02

@@ -63,6 +63,12 @@ def windows_of(definition: ModelDefinition, key: str) -> Windows:
     if features.calendar is None or label.calendar is None or label.available is None:
         raise ConfigurationError("features and label need partitions", where=definition.table)
     days = features.calendar
+    if (days.cadence, days.timezone) != (label.calendar.cadence, label.calendar.timezone):
+        raise ConfigurationError(
+            f"{features.table} and {label.table} have different calendars",
+            where=definition.table,
+            fix="give both one cadence and one time zone",
+        )
     first = definition.calendar.start_of(definition.calendar.shift(key, -definition.lookback - definition.holdout))
     middle = definition.calendar.start_of(definition.calendar.shift(key, -definition.holdout))
     end = definition.calendar.start_of(key)
@@ -80,7 +86,7 @@ def windows_of(definition: ModelDefinition, key: str) -> Windows:
 
 
 def labelled_rows(definition: ModelDefinition, lake: Lake, keys: Sequence[str]) -> pa.Table:
-    """The features of these partitions with their label as `LABEL` (0 or 1), in key order.
+    """The features of these partitions with the label of the same partition as `LABEL` (0 or 1), in key order.
 
     Raises:
         ContractError: a partition of the features or of the label's table was never computed.
@@ -98,15 +104,17 @@ def labelled_rows(definition: ModelDefinition, lake: Lake, keys: Sequence[str]) 
                 fix="materialize them first",
             )
         tables[timeline.table] = table.read(keys)
-    names = ", ".join(quote_identifier(name) for name in definition.key)
+    # A key may be unique within its partition only, and the label of another day may not be known yet.
+    join = dict.fromkeys((PARTITION_COLUMN, *definition.key))
+    names = ", ".join(quote_identifier(name) for name in join)
     columns = ", ".join(quote_identifier(name) for name in definition.columns)
     query = f"""
         WITH labelled AS (
             SELECT {names}, CAST(({definition.label.sql}) AS INTEGER) AS {LABEL} FROM outcomes
             WHERE NOT coalesce(({definition.label.exclude}), false)
         )
-        SELECT {columns}, features.{PARTITION_COLUMN}, labelled.{LABEL}
-        FROM features JOIN labelled USING ({names}) ORDER BY features.{PARTITION_COLUMN}, {names}
+        SELECT {columns}, {PARTITION_COLUMN}, labelled.{LABEL}
+        FROM features JOIN labelled USING ({names}) ORDER BY {names}
     """
     # USING makes the key columns unambiguous; nothing else of the label's table is in sight.
     connection = duckdb.connect()
@@ -140,7 +148,7 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str) -> 
             raise ModelError(f"the {part} has no labelled rows", where=f"{definition.table}[{key}]")
     task = TrainingTask(definition.columns, LABEL, PARTITION_COLUMN, definition.seed, dict(definition.options))
     model: Model = resolve(definition.trainer)(training, task)
-    labels = np.asarray(holdout.column(LABEL), dtype=np.int8)
+    labels = task.labels(holdout)
     scores = model.predict(holdout)
     qualities = {
         MODEL: evaluate(labels, scores),

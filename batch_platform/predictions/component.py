@@ -97,6 +97,7 @@ class PredictionTable(Declaration):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One step: the predictions, the rows that could not be scored, the checks."""
         with declared(context, "PredictionTable", self.name):
+            self.refuse_namesake(context, self.name)
             predictions, model = self.definition(context)
         partitions = predictions.calendar.definition
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.contract import Contract
-from batch_platform.partitions import Calendar, Offset
+from batch_platform.partitions import PARTITION_COLUMN, Calendar, Offset
 
 SCORE = "score"
 """In `outputs`, what the model says about a row."""
@@ -69,6 +69,9 @@ class Predictions:
             )
         for name in (*self.key, *self.carry):
             self.contract.column(name)
+        for name in self.outputs:
+            if name.startswith("_") or name == PARTITION_COLUMN:
+                raise ConfigurationError(f"output {name!r} has a name that the platform keeps", fix="rename the output")
         twice = [name for name in self.outputs if name in self.copied]
         if twice:
             raise ConfigurationError(f"output {twice[0]!r} is a key or carried column, too", fix="rename the output")
@@ -86,7 +89,7 @@ class Predictions:
     @property
     def copied(self) -> tuple[str, ...]:
         """The feature columns that stand in the output: key, then carried."""
-        return (*self.key, *(name for name in self.carry if name not in self.key))
+        return tuple(dict.fromkeys((*self.key, *self.carry)))
 
     @property
     def score_column(self) -> str:

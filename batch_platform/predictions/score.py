@@ -55,6 +55,7 @@ def score(
 
     Raises:
         LakeError: the lake cannot be read or written; no partition has changed then.
+        RegistryError: the registry is out of reach, which no other partition would find different.
     """
     registry = Registry(settings)
     inputs = Table(settings.lake, predictions.features).records(keys)
@@ -74,6 +75,8 @@ def score(
         except LakeError:
             raise
         except BatchPlatformError as error:
+            if error.transient:
+                raise
             outcomes[key] = PartitionOutcome(key, error=error)
     if done:
         _commit(predictions, settings, done, run, meter)

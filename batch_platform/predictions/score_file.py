@@ -27,7 +27,8 @@ def score_file(model: Model, source: Path, target: Path) -> int:
 
     Raises:
         SourceError: the input is missing or unreadable.
-        ConfigurationError: an ending is neither .parquet nor .csv, or the input has a column `score` already.
+        ConfigurationError: an ending is neither .parquet nor .csv, the input has a column `score` already, or the
+            output cannot be written.
         ModelError: a feature is missing or has the wrong type.
     """
     if not source.is_file():
@@ -40,6 +41,8 @@ def score_file(model: Model, source: Path, target: Path) -> int:
         with _batches(source, model) as (schema, batches):
             if SCORE in schema.names:
                 raise ConfigurationError("the input has a column 'score' already", where=str(source), fix="rename it")
+            if len(set(schema.names)) < len(schema.names):
+                raise SourceError("two columns have one name", where=str(source), fix="rename one")
             lacking = [name for name in model.features if name not in schema.names]
             if lacking:
                 raise ModelError(f"the input lacks the feature {lacking[0]!r}", where=str(source))
@@ -48,7 +51,10 @@ def score_file(model: Model, source: Path, target: Path) -> int:
                     scores = pa.array(model.predict(batch), pa.float32())
                     writer.write(pa.RecordBatch.from_arrays([*batch.columns, scores], schema=writer.schema))
                     rows += batch.num_rows
-        partial.replace(target)
+        try:
+            partial.replace(target)
+        except OSError as error:
+            raise _not_writable(target, error) from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot be scored: {first_line(error)}", where=str(source)) from error
     finally:
@@ -67,9 +73,14 @@ class _Writer:
 @contextmanager
 def _writer(partial: Path, target: Path, schema: pa.Schema) -> Iterator[_Writer]:
     kind = _kind(target)
-    opened = (
-        pq.ParquetWriter(partial, schema, compression="zstd") if kind == "parquet" else pacsv.CSVWriter(partial, schema)
-    )
+    try:
+        opened = (
+            pq.ParquetWriter(partial, schema, compression="zstd")
+            if kind == "parquet"
+            else pacsv.CSVWriter(partial, schema)
+        )
+    except OSError as error:
+        raise _not_writable(target, error) from error
     with opened as sink:
         yield _Writer(sink, schema)
 
@@ -80,10 +91,18 @@ def _batches(source: Path, model: Model) -> Iterator[tuple[pa.Schema, Iterator[p
         with pq.ParquetFile(source) as file:
             yield file.schema_arrow, file.iter_batches(_BATCH_ROWS)
         return
-    # CSV has no types, so the features take those that the model was trained on.
-    options = pacsv.ConvertOptions(column_types=csv_types(model), strings_can_be_null=True)
+    # CSV has no types: features take those that the model was trained on, all else is handed on as it is spelled.
+    with pacsv.open_csv(source) as reader:
+        types = dict.fromkeys(reader.schema.names, pa.string()) | csv_types(model)
+    options = pacsv.ConvertOptions(column_types=types)
     with pacsv.open_csv(source, convert_options=options) as reader:
         yield reader.schema, iter(reader)
+
+
+def _not_writable(target: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"the output cannot be written: {first_line(error)}", where=str(target), fix="name another output"
+    )
 
 
 def csv_types(model: Model) -> dict[str, pa.DataType]:

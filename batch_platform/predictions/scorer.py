@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_platform.errors import ConfigurationError, ModelError, first_line
+from batch_platform.errors import ConfigurationError, LakeError, ModelError, first_line
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
@@ -82,7 +82,15 @@ class ShardScorer:
     def _read(self, shard: Shard) -> pa.Table:
         columns = list(dict.fromkeys((*self.predictions.copied, *self.predictions.columns)))
         source = Table(self.lake, self.predictions.features)
-        return source.read_file(shard.path, columns, shard.first_row, shard.rows)
+        rows = source.read_file(shard.path, columns, shard.first_row, shard.rows)
+        lacking = [name for name in columns if name not in rows.column_names]
+        if lacking:
+            raise LakeError(
+                f"has no column {lacking[0]!r}",
+                where=f"{self.predictions.features}[{shard.partition}], file {shard.path}",
+                fix="rebuild the partition",
+            )
+        return rows
 
     def _scores(self, rows: pa.Table, shard: Shard) -> np.ndarray:
         if rows.num_rows == 0:
@@ -94,7 +102,7 @@ class ShardScorer:
                 where=f"{self.predictions.table}[{shard.partition}], version {self.model_version}",
                 fix="a prediction table needs one score per row",
             )
-        return scores
+        return scores.astype(np.float32, copy=False)
 
     def _failures(self, rows: pa.Table, scores: np.ndarray) -> pa.Table:
         failed = rows.select(self.predictions.copied)
@@ -118,13 +126,19 @@ def derive_outputs(
         rows: the feature rows.
         scores: their scores.
         origin: model version, model digest, features digest.
+
+    Raises:
+        ConfigurationError: the SQL of an output is wrong.
     """
     frame = pl.DataFrame(pl.from_arrow(rows.select(predictions.copied)))
     for name, expression in predictions.outputs.items():
         if expression == SCORE:
             frame = frame.with_columns(pl.Series(name, scores))
         else:
-            frame = frame.with_columns(output_expression(name, expression))
+            try:
+                frame = frame.with_columns(output_expression(name, expression))
+            except pl.exceptions.PolarsError as error:
+                raise _wrong_output(name, first_line(error)) from error
     constants = zip((MODEL_VERSION, MODEL_DIGEST, FEATURES_DIGEST), origin, strict=True)
     return _plain(frame.with_columns(pl.lit(value).alias(name) for name, value in constants).to_arrow())
 
@@ -140,12 +154,19 @@ def output_expression(name: str, expression: str) -> pl.Expr:
     """A derived output column, from SQL over the columns before it.
 
     Raises:
-        ConfigurationError: the SQL cannot be parsed.
+        ConfigurationError: the SQL cannot be parsed, or looks at other rows: its value would depend on the shard.
     """
     try:
-        return pl.sql_expr(expression).alias(name)
+        found = pl.sql_expr(expression)
     except pl.exceptions.PolarsError as error:
-        raise ConfigurationError(f"output {name!r}: {first_line(error)}", fix="write one SQL expression") from error
+        raise _wrong_output(name, first_line(error)) from error
+    if found.meta.has_multiple_outputs() or not found.meta.is_row_separable():
+        raise _wrong_output(name, f"{expression!r} is not a value of each row by itself")
+    return found.alias(name)
+
+
+def _wrong_output(name: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"output {name!r}: {reason}", fix="write one SQL expression over the columns before it")
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -25,10 +25,11 @@ from batch_platform.lake.provenance import (
     git_commit,
     package_version,
 )
+from batch_platform.lake.schema import added_columns, storable
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
-from batch_platform.partitions import Calendar
+from batch_platform.partitions import PARTITION_COLUMN, Calendar
 from batch_platform.snapshots.sources import Extract, Source
 from batch_platform.telemetry.cost import Meter
 
@@ -72,24 +73,19 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
     outcomes: dict[str, PartitionOutcome] = {}
     files: dict[str, list[DataFile]] = {}
     records: dict[str, PartitionRecord] = {}
-    schema: pa.Schema | None = None
+    schema = _columns(table)
     for key in keys:
         try:
             extract = _read(snapshot, key)
-            rows = _accept(snapshot, key, extract)
-            schema = rows.schema if schema is None else pa.unify_schemas([schema, rows.schema])
-        except LakeError:
-            raise
+            rows, added = _fit(extract.table, schema, _place(snapshot, key))
+            rows = _accept(snapshot, key, rows)
+            schema = pa.schema([*schema, *added])
         except ContractError as error:
             checks = (CheckOutcome(KEY_CHECK, False, str(error)),)
             outcomes[key] = PartitionOutcome(key, error=error, checks=checks)
             continue
         except BatchPlatformError as error:
             outcomes[key] = PartitionOutcome(key, error=error)
-            continue
-        except pa.ArrowInvalid as error:
-            problem = ContractError(f"columns differ from earlier partitions: {error}", where=_place(snapshot, key))
-            outcomes[key] = PartitionOutcome(key, error=problem)
             continue
         digest = digest_table(rows).hex
         files[key] = [table.write(key, rows)]
@@ -105,7 +101,7 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
             metadata=_metadata(extract),
             checks=(CheckOutcome(KEY_CHECK, True, f"{rows.num_rows} rows, each key once"),),
         )
-    if schema is not None:
+    if files:
         provenance = Provenance(
             Stage.SNAPSHOT,
             run.run_id,
@@ -126,9 +122,25 @@ def _read(snapshot: Snapshot, key: str) -> Extract:
     return snapshot.source.read(key, snapshot.calendar.window(key))
 
 
-def _accept(snapshot: Snapshot, key: str, extract: Extract) -> pa.Table:
+def _columns(table: Table) -> pa.Schema:
+    """The columns that the table's partitions have had until now."""
+    delta = table.open()
+    stored = pa.schema(delta.schema()) if delta else pa.schema([])
+    return pa.schema([field for field in stored if field.name != PARTITION_COLUMN])
+
+
+def _fit(rows: pa.Table, schema: pa.Schema, place: str) -> tuple[pa.Table, list[pa.Field]]:
+    """The rows as the lake stores them, and the columns that they add; the reason where one day's do not fit."""
+    try:
+        rows = storable(rows)
+        return rows, added_columns(schema, rows.schema)
+    except LakeError as error:
+        raise ContractError(f"differs from the table: {error.what}", where=place, fix=error.fix) from error
+
+
+def _accept(snapshot: Snapshot, key: str, rows: pa.Table) -> pa.Table:
     """The rows in key order, or the reason why they cannot be a snapshot."""
-    rows, place = extract.table, _place(snapshot, key)
+    place = _place(snapshot, key)
     absent = [name for name in snapshot.key if name not in rows.column_names]
     if absent:
         raise ContractError(

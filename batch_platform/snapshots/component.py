@@ -69,6 +69,7 @@ class InputSnapshot(Declaration):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One asset and its checks."""
         with declared(context, "InputSnapshot", self.name):
+            self.refuse_namesake(context, self.name)
             calendar: Calendar | None = self.timeline.calendar
             source = source_from(self.source, base=Settings.from_environment().project)
         partitions = calendar.definition if calendar else None

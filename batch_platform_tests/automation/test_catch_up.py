@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
@@ -116,5 +117,5 @@ def test_stretches_hold_every_key_once_without_holes_and_within_the_limit(
         assert 1 <= len(stretch) <= chunk
         first = order.index(stretch[0])
         assert order[first : first + len(stretch)] == stretch
-    for left, right in zip(stretches, stretches[1:], strict=False):
+    for left, right in pairwise(stretches):
         assert len(left) == chunk or order.index(right[0]) > order.index(left[-1]) + 1

@@ -7,6 +7,7 @@ either fails here first.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -32,21 +33,20 @@ STEPS = (ORDERS, OUTCOMES, FEATURES, QUARANTINE)
 ALL = [(DAYS[0], DAYS[-1], "SUCCEEDED")]
 
 
-def _materializations(instance: dg.DagsterInstance, table: str) -> dict[str, dg.AssetMaterialization]:
+def _materializations(instance: dg.DagsterInstance, table: str) -> dict[str, Any]:
     """The materialization event of each partition, which must be the only one."""
     records = instance.fetch_materializations(asset_key(table), limit=1000).records
     counts = Counter(record.partition_key for record in records)
     assert set(counts.values()) <= {1}, f"{table} has repeated events: {counts}"
-    return {record.partition_key or "": record.asset_materialization for record in records}  # type: ignore[misc]
+    return {record.partition_key or "": record.asset_materialization for record in records}
 
 
-def _evaluations(result: dg.ExecuteInProcessResult, table: str, check: str) -> dict[str, dg.DagsterEvent]:
+def _evaluations(result: dg.ExecuteInProcessResult, table: str, check: str) -> dict[str, Any]:
+    """The results of one check by partition."""
     return {
-        event.asset_check_evaluation_data.partition: event.asset_check_evaluation_data
-        for event in result.all_events
-        if event.event_type_value == "ASSET_CHECK_EVALUATION"
-        and event.asset_check_evaluation_data.asset_key == asset_key(table)
-        and event.asset_check_evaluation_data.check_name == check
+        found.partition or "": found
+        for found in result.get_asset_check_evaluations()
+        if (found.asset_key, found.check_name) == (asset_key(table), check)
     }
 
 
@@ -181,8 +181,18 @@ def test_a_blocking_flag_is_kept_in_the_specs_and_the_error_check_stands_in_fron
 @pytest.mark.parametrize(
     ("error", "others", "text", "retried"),
     [
-        (SourceError("is torn", where="a.csv", fix="send it again"), 0, "SourceError: a.csv: is torn (send it again)", 0),
-        (LakeError("does not answer", transient=True), 2, "LakeError: does not answer [and 2 more partitions failed]", 1),
+        (
+            SourceError("is torn", where="a.csv", fix="send it again"),
+            0,
+            "SourceError: a.csv: is torn (send it again)",
+            0,
+        ),
+        (
+            LakeError("does not answer", transient=True),
+            2,
+            "LakeError: does not answer [and 2 more partitions failed]",
+            1,
+        ),
     ],
 )
 def test_a_failure_is_one_line_and_is_retried_only_if_the_error_is_transient(

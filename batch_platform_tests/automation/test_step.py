@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from batch_platform.automation import step as steps
-from batch_platform.automation.reporting import ERROR_CHECK, asset_key, check_specs
+from batch_platform.automation.reporting import ERROR_CHECK, TRANSIENT, asset_key, check_specs
 from batch_platform.errors import BatchPlatformError, LakeError, SourceError
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
 from batch_platform.settings import Settings
@@ -50,7 +50,7 @@ class Work:
 
 @pytest.fixture(autouse=True)
 def _hardly_any_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert steps.TRANSIENT.max_retries == 2
+    assert TRANSIENT.max_retries == 2
     monkeypatch.setattr(steps, "TRANSIENT", dg.RetryPolicy(max_retries=2, delay=0.01))
 
 

@@ -299,6 +299,16 @@ def test_training_stops_early_on_what_is_learned_at_once() -> None:
         assert told.tensors[name].tobytes() == tensor.tobytes(), name
 
 
+def test_more_patience_finds_a_later_epoch_that_is_better() -> None:
+    task = replace(TASK, features=("is_open", "angle", "radius", "gap"))
+    rows = one_of_two_rates(3000)
+    hasty, patient = (
+        train(rows, replace(task, options={**TASK.options, "epochs": 8, "patience": patience})).epochs
+        for patience in (1, 5)
+    )
+    assert hasty < patient <= 8
+
+
 def test_training_goes_on_to_the_maximum_while_it_improves(table: pa.Table) -> None:
     slow = {"hidden": [32, 16], "dropout": 0.0, "learning_rate": 0.0005}
     assert [train(table, replace(TASK, options={**slow, "epochs": most})).epochs for most in (1, 4)] == [1, 4]

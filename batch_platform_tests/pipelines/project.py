@@ -106,7 +106,12 @@ def execute(
 
 
 def run(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, wanted: Wanted, settings: Settings, *, again: bool = False
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    wanted: Wanted,
+    settings: Settings,
+    *,
+    again: bool = False,
 ) -> list[str]:
     """Materialize what is missing, or everything `again`; the keys that were run."""
     keys = list(wanted.keys) if again else missing(wanted, settings, instance)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -250,12 +249,30 @@ def test_a_day_that_contradicts_the_table_is_refused_alone(tmp_path: Path, lake:
     assert Table(lake, NAME).partitions() == {DAYS[0], DAYS[2]}
 
 
-def test_a_day_that_cannot_be_stored_is_refused_alone(tmp_path: Path, lake: Lake) -> None:
+@pytest.mark.parametrize(
+    "far",
+    [
+        pa.table({"a": [1], "b": pa.array([2**63], pa.uint64())}),
+        pa.table({"a": [1], "partition_key": ["2025-01-06"]}),
+    ],
+    ids=["too large", "the partition column"],
+)
+def test_a_day_that_cannot_be_stored_is_refused_alone(tmp_path: Path, lake: Lake, far: pa.Table) -> None:
     usual = pa.table({"a": pa.array([1, 2], pa.int64())})
-    far = pa.table({"a": pa.array([1]), "t": pa.array([datetime(2025, 1, 6)], pa.timestamp("us")).cast("time64[us]")})
     outcomes = captured(delivered_parquet(tmp_path, {DAYS[0]: usual, DAYS[1]: far}), lake, DAYS[:2])
     assert [outcome.error is None for outcome in outcomes] == [True, False]
-    assert "'t'" in str(outcomes[1].error) and Table(lake, NAME).partitions() == {DAYS[0]}
+    assert DAYS[1] in str(outcomes[1].error) and Table(lake, NAME).partitions() == {DAYS[0]}
+
+
+def test_a_column_may_come_but_not_go_in_one_run_as_in_several(tmp_path: Path, lake: Lake) -> None:
+    one, two = pa.table({"a": pa.array([1], pa.int64())}), pa.table({"a": pa.array([1], pa.int64()), "b": ["x"]})
+    source = delivered_parquet(tmp_path, {DAYS[0]: one, DAYS[1]: two, DAYS[2]: one})
+    several = Lake(str(tmp_path / "several"))
+    together = captured(source, lake, DAYS)
+    alone = [captured(source, several, [day])[0] for day in DAYS]
+    assert [outcome.error is None for outcome in together] == [True, True, False]
+    assert [(o.digest, str(o.error)) for o in together] == [(o.digest, str(o.error)) for o in alone]
+    assert Table(lake, NAME).read(DAYS[:2]).sort_by("partition_key").column("b").to_pylist() == [None, "x"]
 
 
 def test_a_lake_that_cannot_be_written_stops_the_run(inbox: Path, tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""A feature table of visits, its contract, and a prediction table on it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from batch_platform.features.contract import Contract
+from batch_platform.features.schema_yml import load_contracts
+from batch_platform.lake.store import Lake
+from batch_platform.partitions import Cadence, Calendar, Offset
+from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.scorer import ShardScorer
+from batch_platform_tests.models.registered import FEATURES
+
+_CONTRACT = """\
+version: 2
+models:
+  - name: visit_features
+    description: One row per visit.
+    columns:
+      - {name: visit, data_type: BIGINT, meta: {role: key}, data_tests: [not_null]}
+      - {name: distance, data_type: DOUBLE, meta: {role: feature}}
+      - {name: color, data_type: VARCHAR, meta: {role: feature}}
+      - {name: city, data_type: VARCHAR, meta: {role: carried}}
+"""
+
+
+@cache
+def contract() -> Contract:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "schema.yml").write_text(_CONTRACT, "utf-8")
+        return next(iter(load_contracts(Path(folder)).values()))
+
+
+def visits(rows: int, **columns: Any) -> pa.Table:
+    """Feature rows whose distances are 0 to just under 1."""
+    table = pa.table(
+        {
+            "visit": pa.array(range(rows), pa.int64()),
+            "distance": pa.array([index / max(rows, 1) for index in range(rows)], pa.float64()),
+            "color": pa.array([("red", "blue", None)[index % 3] for index in range(rows)], pa.string()),
+            "city": pa.array([f"city {index % 5}" for index in range(rows)], pa.string()),
+        }
+    )
+    for name, values in columns.items():
+        position = table.schema.get_field_index(name)
+        table = table.set_column(position, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+    return table
+
+
+def predictions_of(**changes: Any) -> Predictions:
+    """`predictions/visits`, which decides at six in the evening of the day before."""
+    table = Predictions(
+        name="visits",
+        features=FEATURES,
+        contract=contract(),
+        key=("visit",),
+        calendar=Calendar(Cadence.DAILY, "2026-01-01"),
+        known_at=Offset.parse("-1d 18:00"),
+        registered_model="visits",
+        version="as_of",
+        outputs={"chance": "score", "is_likely": "chance > 0.25"},
+        carry=("city",),
+        engine="local",
+        columns=("distance", "color"),
+    )
+    return replace(table, **changes)
+
+
+def scorer_of(lake: Lake, model: Any, **changes: Any) -> ShardScorer:
+    """The scorer of one partition's shards with a model that is in no registry."""
+    return ShardScorer(predictions_of(**changes), lake, model, "1", "d" * 32, "f" * 32)

@@ -1,0 +1,111 @@
+"""One shard: scores are the model's, outputs are values of single rows, rows without a score are kept apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_platform.errors import ConfigurationError, LakeError, ModelError
+from batch_platform.lake.digest import digest_table
+from batch_platform.lake.store import Lake
+from batch_platform.lake.table import Table
+from batch_platform.predictions.receipts import Receipt
+from batch_platform.predictions.scorer import derive_outputs, output_schema
+from batch_platform.predictions.shards import plan
+from batch_platform_tests.models.registered import FEATURES, Line, Wide, commit_features
+from batch_platform_tests.predictions.tables import predictions_of, scorer_of, visits
+
+KEY = "2026-01-05"
+
+
+def one_receipt(lake: Lake, model: Any, rows: pa.Table, **changes: Any) -> Receipt:
+    commit_features(lake, {KEY: rows})
+    [shard] = plan(KEY, Table(lake, FEATURES).sizes(KEY), ("f",))
+    return scorer_of(lake, model, **changes)(shard)
+
+
+def content(lake: Lake, path: str, table: str = "predictions/visits") -> pa.Table:
+    return pq.ParquetFile(Path(lake.uri(table)) / path).read()
+
+
+def test_a_file_holds_keys_carried_columns_scores_outputs_and_origin(lake: Lake) -> None:
+    rows = visits(10)
+    receipt = one_receipt(lake, Line(0.5), rows)
+    written = content(lake, receipt.scored.path)
+    assert written.schema.equals(output_schema(predictions_of()))
+    expected = Line(0.5).predict(rows).astype(np.float32)
+    assert written.column("visit").equals(rows.column("visit"))
+    assert written.column("city").equals(rows.column("city"))
+    assert np.array_equal(written.column("chance").to_numpy(), expected)
+    assert written.column("is_likely").to_pylist() == [bool(score > 0.25) for score in expected]
+    origin = [set(written.column(name).to_pylist()) for name in ("_model_version", "_model_digest", "_features_digest")]
+    assert origin == [{"1"}, {"d" * 32}, {"f" * 32}]
+    assert receipt.digest == digest_table(written)
+    assert (receipt.lowest, receipt.highest) == (expected.min(), expected.max())
+    assert receipt.total == pytest.approx(expected.sum(dtype=np.float64))
+
+
+def test_rows_without_a_finite_score_are_kept_with_the_error(lake: Lake) -> None:
+    rows = visits(6, distance=[0.5, None, 1e300, -1e300, 0.25, 1.0])
+    receipt = one_receipt(lake, Line(1.0), rows)
+    failed = content(lake, receipt.failed.path, "quarantine/visits")
+    assert failed.schema.equals(predictions_of().quarantine_schema)
+    assert failed.column("visit").to_pylist() == [1, 2, 3]
+    reasons = [f"the model's score is {score}" for score in ("nan", "inf", "-inf")]
+    assert failed.column("_error").to_pylist() == reasons
+    assert failed.column("_resolved").to_pylist() == [False] * 3
+    assert content(lake, receipt.scored.path).column("visit").to_pylist() == [0, 4, 5]
+    assert (receipt.scored.rows, receipt.failed.rows, receipt.highest) == (3, 3, 1.0)
+    assert receipt.failed_digest == digest_table(failed)
+
+
+def test_no_rows_make_files_of_the_same_schema(lake: Lake) -> None:
+    receipt = one_receipt(lake, Line(0.5), visits(0))
+    assert content(lake, receipt.scored.path).schema.equals(output_schema(predictions_of()))
+    assert (receipt.scored.rows, receipt.failed.rows, receipt.lowest, receipt.total) == (0, 0, None, 0.0)
+
+
+def test_scores_of_another_shape_are_refused(lake: Lake) -> None:
+    with pytest.raises(ModelError, match=r"shape \(3, 2\) for 3 rows"):
+        one_receipt(lake, Wide(0.5), visits(3))
+
+
+def test_a_feature_file_without_a_needed_column_is_refused(lake: Lake) -> None:
+    with pytest.raises(LakeError, match="city"):
+        one_receipt(lake, Line(0.5), visits(3).drop_columns(["city"]))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "chance >",
+        "nowhere > 0.5",
+        "city + 1 > chance",
+        "max(chance)",
+        "chance / sum(chance)",
+        "*",
+        "chance > 0.5; drop table x",
+        "",
+        "is_later",
+    ],
+)
+def test_wrong_output_expressions_are_refused_by_name(expression: str) -> None:
+    table = predictions_of(outputs={"chance": "score", "is_likely": expression, "is_later": "true"})
+    with pytest.raises(ConfigurationError, match="is_likely") as caught:
+        derive_outputs(table, visits(4), np.zeros(4, np.float32), ("1", "d", "f"))
+    assert "\n" not in str(caught.value)
+
+
+def test_outputs_may_use_outputs_before_them_and_keep_their_order() -> None:
+    outputs = {"chance": "score", "double": "chance * 2", "label": "CASE WHEN double > 1 THEN 'high' ELSE city END"}
+    table = derive_outputs(
+        predictions_of(outputs=outputs), visits(2), np.array([0.75, 0.25], np.float32), ("1", "d", "f")
+    )
+    assert table.column_names[:5] == ["visit", "city", "chance", "double", "label"]
+    assert table.column("label").to_pylist() == ["high", "city 1"]
+    assert table.schema.field("label").type == pa.string()
