@@ -122,8 +122,12 @@ class Pipeline:
         partitions: dg.PartitionsDefinition[str] | None,
         deps: Sequence[dg.AssetDep] = (),
         metadata: Mapping[str, object] | None = None,
+        code_version: str | None = None,
     ) -> dg.AssetSpec:
-        """One table as an asset, selectable in the UI by pipeline and by stage."""
+        """One table as an asset, selectable in the UI by pipeline and by stage.
+
+        A changed `code_version` makes the UI mark what was computed by the earlier one.
+        """
         return dg.AssetSpec(
             asset_key(table),
             description=description,
@@ -134,6 +138,7 @@ class Pipeline:
             tags={"batch_platform/pipeline": self.name, "batch_platform/stage": table.split("/")[0]},
             kinds=kinds,
             partitions_def=partitions,
+            code_version=code_version,
         )
 
 
@@ -141,7 +146,7 @@ def find(name: str, known: Mapping[str, FoundT], kind: str) -> FoundT:
     """What another component declares under a name.
 
     Raises:
-        ConfigurationError: nothing; the names that there are stand in the message.
+        ConfigurationError: there is none; the message names those there are.
     """
     if name not in known:
         raise ConfigurationError(f"there is no {kind} {name!r}", fix=f"there are {', '.join(sorted(known)) or 'none'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from batch_platform.models import artifact
@@ -21,7 +22,8 @@ def find_model(reference: str, settings: Settings) -> tuple[artifact.Model, str]
         ModelError: the artifact is damaged.
     """
     folder = Path(reference)
-    if (folder / artifact.CONFIG).is_file() or (folder.is_dir() and len(folder.parts) != 1):
+    # A bare name is a folder only if a model lies in it: a folder may be called like a registered model by chance.
+    if (folder / artifact.CONFIG).is_file() or (folder.is_dir() and os.sep in reference):
         model = artifact.load(folder, None)
         return model, f"the model in {folder}, digest {artifact.digest_of(model)[:12]}"
     name, _, number = reference.partition("@")

@@ -170,9 +170,11 @@ class Registry:
 
     def numbered(self, name: str, number: str) -> Version:
         """The version with this number, promoted or not."""
-        found = next((version for version in self.versions(name) if version.number == number), None)
+        known = self.versions(name)
+        found = next((version for version in known if version.number == number), None)
         if found is None:
-            raise RegistryError(f"{name!r} has no version {number}", fix="see `batch-platform models`")
+            newest = f"its newest is {known[-1].number}" if known else "it has none; check the name, or train one"
+            raise RegistryError(f"{name!r} has no version {number}", fix=newest)
         return found
 
     def metrics(self, version: Version) -> dict[str, float]:

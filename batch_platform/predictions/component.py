@@ -116,7 +116,7 @@ class PredictionTable(Declaration):
         failed = f"Rows that the model could not score for {predictions.table}, with the error."
         specs = [
             pipeline.spec(predictions.table, described, kinds, partitions, deps, metadata),
-            pipeline.spec(predictions.quarantine, failed, kinds, partitions, deps),
+            pipeline.spec(predictions.quarantine, failed, {"delta", "quarantine"}, partitions, deps),
         ]
         checks = check_specs(predictions.table, CHECKS, partitions)
         step = table_step(predictions.table, specs=specs, checks=checks, compute=compute, engine=self.engine)

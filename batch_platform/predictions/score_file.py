@@ -6,7 +6,7 @@ Belongs here: reading and writing the two files, in batches. Does not belong her
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,7 +58,8 @@ def score_file(model: Model, source: Path, target: Path) -> int:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot be scored: {first_line(error)}", where=str(source)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return rows
 
 

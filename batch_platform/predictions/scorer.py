@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlglot
+from sqlglot import exp
 
 from batch_platform.errors import ConfigurationError, LakeError, ModelError, first_line
 from batch_platform.lake.digest import digest_table
@@ -158,9 +160,10 @@ def output_expression(name: str, expression: str) -> pl.Expr:
     """
     try:
         found = pl.sql_expr(expression)
-    except pl.exceptions.PolarsError as error:
+        tree = sqlglot.parse_one(expression)
+    except (pl.exceptions.PolarsError, sqlglot.errors.SqlglotError) as error:
         raise _wrong_output(name, first_line(error)) from error
-    if found.meta.has_multiple_outputs() or not found.meta.is_row_separable():
+    if tree.find(exp.AggFunc, exp.Window, exp.Star, exp.Query, exp.Rand) is not None:
         raise _wrong_output(name, f"{expression!r} is not a value of each row by itself")
     return found.alias(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ def test_shards_that_have_not_begun_when_one_fails_are_not_begun() -> None:
         begun.append(shard)
         if shard == 1:
             raise ValueError("shard 1")
+        time.sleep(0.005)
         return shard
 
     engine = LocalEngine(1)
