@@ -22,17 +22,10 @@ from batch_platform.features.inputs import Inputs
 from batch_platform.features.quarantine import Tolerance, quarantine_rows, quarantine_schema, stop_if_exceeded
 from batch_platform.features.sql import SqlModel
 from batch_platform.features.validation import validate
-from batch_platform.lake.commit import replace_partitions
+from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import combine, digest_table
-from batch_platform.lake.provenance import (
-    Ledger,
-    PartitionRecord,
-    Provenance,
-    Stage,
-    git_commit,
-    package_version,
-)
+from batch_platform.lake.provenance import Ledger, PartitionRecord, Provenance, Stage
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
@@ -180,32 +173,18 @@ class _Writer:
         if not self.kept["valid"]:
             return
         contract = self.features.contract
-
-        def provenance(stage: Stage, kind: str, quarantine_version: int | None) -> Provenance:
-            return Provenance(
-                stage,
+        replace_with_quarantine(
+            Replacement(self.valid, stored_schema(contract), self.files["valid"], self.kept["valid"]),
+            Replacement(self.rejected, quarantine_schema(contract), self.files["rejected"], self.kept["rejected"]),
+            Provenance(
+                Stage.FEATURES,
                 run.run_id,
                 run.engine,
                 meter.seconds,
                 meter.dollars,
-                self.kept[kind],
+                self.kept["valid"],
                 sql_digest=combine([self.features.model.digest, contract.digest]),
-                quarantine_version=quarantine_version,
-                package_version=package_version(),
-                git_commit=git_commit(),
-            )
-
-        before = replace_partitions(
-            self.rejected,
-            quarantine_schema(contract),
-            self.files["rejected"],
-            provenance(Stage.QUARANTINE, "rejected", None),
-        )
-        replace_partitions(
-            self.valid,
-            stored_schema(contract),
-            self.files["valid"],
-            provenance(Stage.FEATURES, "valid", before.version),
+            ),
         )
 
 

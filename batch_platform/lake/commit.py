@@ -23,7 +23,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from batch_platform.errors import LakeError, first_line
 from batch_platform.lake.data_file import DataFile, partition_folder
 from batch_platform.lake.log import live_files, newest_records
-from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, Provenance
+from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, PartitionRecord, Provenance, Stage
 from batch_platform.lake.schema import added_columns, storage_schema
 from batch_platform.lake.table import Table
 from batch_platform.partitions import PARTITION_COLUMN
@@ -36,11 +36,47 @@ _CONFIGURATION = {"delta.logRetentionDuration": LOG_RETENTION, "delta.enableExpi
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """The new content of some partitions of one table, before it is committed.
+
+    Args:
+        table: the table.
+        schema: the columns of the files, without the partition column.
+        files: the files of each partition.
+        records: the record of each partition.
+    """
+
+    table: Table
+    schema: pa.Schema
+    files: Mapping[str, Sequence[DataFile]]
+    records: Mapping[str, PartitionRecord]
+
+
+@dataclass(frozen=True)
 class Commit:
     """What a commit did: the table's version afterwards and the partitions whose content or record is new."""
 
     version: int
     changed: frozenset[str]
+
+
+def replace_with_quarantine(main: Replacement, rejected: Replacement, provenance: Provenance) -> Commit:
+    """Commit rejected rows, then the rows themselves with a record that names the quarantine's version.
+
+    In this order the main table's log is the only truth: a quarantine that no record names never happened.
+
+    Args:
+        main: the table and its new partitions.
+        rejected: the same partitions of its quarantine.
+        provenance: of the main table; the records are taken from `main` and `rejected`.
+
+    Raises:
+        ProvenanceError, LakeError: see `replace_partitions`.
+    """
+    aside = replace(provenance, stage=Stage.QUARANTINE, partitions=rejected.records)
+    before = replace_partitions(rejected.table, rejected.schema, rejected.files, aside)
+    named = replace(provenance, partitions=main.records, quarantine_version=before.version)
+    return replace_partitions(main.table, main.schema, main.files, named)
 
 
 def replace_partitions(

@@ -51,3 +51,14 @@ def live_files(table: DeltaTable) -> dict[str, str]:
     column = f"partition.{PARTITION_COLUMN}"
     keys = actions.column(column).to_pylist() if column in actions.column_names else [WHOLE_TABLE] * len(paths)
     return dict(zip(paths, keys, strict=True))
+
+
+def live_rows(table: DeltaTable) -> dict[str, list[tuple[str, int]]]:
+    """Partition key -> path and row count of each of its live files, in the order of their paths."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    paths = [unquote(path) for path in actions.column("path").to_pylist()]
+    counts = dict(zip(paths, actions.column("num_records").to_pylist(), strict=True))
+    found: dict[str, list[tuple[str, int]]] = {}
+    for path, key in sorted(live_files(table).items()):
+        found.setdefault(key, []).append((path, int(counts[path])))
+    return found

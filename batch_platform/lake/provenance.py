@@ -92,6 +92,36 @@ class PartitionRecord:
         return (self.digest, self.ledger, self.sources, self.model)
 
 
+@cache
+def installed_version() -> str:
+    """The installed version of the platform."""
+    try:
+        return version("batch-platform")
+    except PackageNotFoundError:
+        return "uninstalled"
+
+
+@cache
+def running_commit() -> str:
+    """The commit of the project that runs: `BATCH_PLATFORM_GIT_COMMIT`, else the checkout's, else `unversioned`.
+
+    A checkout with uncommitted changes is marked `+dirty`: such a commit does not name the code that ran.
+    """
+    named = os.environ.get("BATCH_PLATFORM_GIT_COMMIT")
+    if named:
+        return named
+
+    def git(*arguments: str) -> str:
+        place = Path(__file__).parent
+        done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unversioned"
+
+
 @dataclass(frozen=True)
 class Provenance:
     """The record of one commit. Complete, or the commit is refused.
@@ -108,8 +138,8 @@ class Provenance:
     partitions: Mapping[str, PartitionRecord]
     sql_digest: str | None = None
     quarantine_version: int | None = None
-    package_version: str = ""
-    git_commit: str = ""
+    package_version: str = field(default_factory=installed_version)
+    git_commit: str = field(default_factory=running_commit)
 
     def refuse_if_incomplete(self, table: str) -> None:
         """Check that nothing is missing and that each ledger balances.
@@ -158,33 +188,3 @@ def _partition_record(raw: dict[str, Any]) -> PartitionRecord:
         sources=tuple(SourceRead(**source) for source in raw["sources"]),
         model=ModelUsed(**raw["model"]) if raw["model"] else None,
     )
-
-
-@cache
-def package_version() -> str:
-    """The installed version of the platform."""
-    try:
-        return version("batch-platform")
-    except PackageNotFoundError:
-        return "uninstalled"
-
-
-@cache
-def git_commit() -> str:
-    """The commit of the project that runs: `BATCH_PLATFORM_GIT_COMMIT`, else the checkout's, else `unversioned`.
-
-    A checkout with uncommitted changes is marked `+dirty`: such a commit does not name the code that ran.
-    """
-    named = os.environ.get("BATCH_PLATFORM_GIT_COMMIT")
-    if named:
-        return named
-
-    def git(*arguments: str) -> str:
-        place = Path(__file__).parent
-        done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True, timeout=10, check=True)
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.SubprocessError):
-        return "unversioned"

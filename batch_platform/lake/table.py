@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -122,16 +121,6 @@ class Table:
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise LakeError(f"cannot be read: {first_line(error)}", where=self.name) from error
 
-    def sizes(self, partition: str) -> list[tuple[str, int]]:
-        """Path and row count of each live file of a partition, from the log alone."""
-        table = self.open()
-        if table is None:
-            return []
-        actions = pa.table(table.get_add_actions(flatten=True))
-        paths = [unquote(path) for path in actions.column("path").to_pylist()]
-        counts = dict(zip(paths, actions.column("num_records").to_pylist(), strict=True))
-        return sorted((path, int(counts[path])) for path, key in live_files(table).items() if key == partition)
-
     def read_file(self, path: str, columns: Sequence[str], first_row: int, rows: int) -> pa.Table:
         """A row range of one file; only the row groups that it touches are read.
 
@@ -140,6 +129,9 @@ class Table:
         """
         try:
             with pq.ParquetFile(self.lake.open_input(self.name, path)) as file:
+                lacking = [name for name in columns if name not in file.schema_arrow.names]
+                if lacking:
+                    raise KeyError(f"it has no column {lacking[0]!r}")
                 groups: list[int] = []
                 start, begin = 0, first_row
                 for index in range(file.num_row_groups):

@@ -7,27 +7,23 @@ whether a version deserves promotion (`gate.py`).
 from __future__ import annotations
 
 import os
-import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pyarrow as pa
 
-from batch_platform.errors import RegistryError, first_line
+from batch_platform.errors import RegistryError
 from batch_platform.models import artifact
 from batch_platform.models.packaging import DATA, as_mlflow_model
+from batch_platform.models.registry_address import artifact_location, connect_once, local_folder, reaching
 from batch_platform.settings import Settings
 
 CHAMPION = "champion"
 DIGEST, WINDOW, WINDOW_START, PROMOTED = "digest", "serving_window", "serving_window_start", "promoted"
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -68,12 +64,12 @@ class Registry:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        with self._reaching():
+        with reaching(self._address):
             import mlflow
 
             if self._address.startswith("sqlite:///"):
                 Path(self._address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            _connect_once(self._address)
+            connect_once(self._address)
             self._client = mlflow.MlflowClient(tracking_uri=self._address, registry_uri=self._address)
 
     def register(
@@ -103,7 +99,7 @@ class Registry:
         if known is not None:
             return known
         tags = {DIGEST: digest, WINDOW: window, WINDOW_START: window_start.isoformat(), PROMOTED: "false"}
-        with self._reaching(), tempfile.TemporaryDirectory() as scratch:
+        with reaching(self._address), tempfile.TemporaryDirectory() as scratch:
             folder = as_mlflow_model(model, example, Path(scratch))
             run = self._client.create_run(self._experiment(name), run_name=f"{name} {window}", tags=tags)
             for key, value in parameters.items():
@@ -120,7 +116,7 @@ class Registry:
 
     def versions(self, name: str) -> list[Version]:
         """All versions of a model, oldest first."""
-        with self._reaching():
+        with reaching(self._address):
             found = self._client.search_model_versions(f"name = '{name}'", max_results=10_000)
         versions = [
             Version(
@@ -139,7 +135,7 @@ class Registry:
     def promote(self, version: Version) -> None:
         """Let a version serve its window, and make it the champion if no promoted version serves a later one."""
         later = [v for v in self.versions(version.name) if v.promoted and v.window_start > version.window_start]
-        with self._reaching():
+        with reaching(self._address):
             self._client.set_model_version_tag(version.name, version.number, PROMOTED, "true")
             if not later:
                 self._client.set_registered_model_alias(version.name, CHAMPION, version.number)
@@ -159,7 +155,7 @@ class Registry:
         """The version that the alias `champion` names."""
         from mlflow.exceptions import MlflowException
 
-        with self._reaching():
+        with reaching(self._address):
             try:
                 number = str(self._client.get_model_version_by_alias(name, CHAMPION).version)
             except MlflowException as error:
@@ -179,7 +175,7 @@ class Registry:
 
     def metrics(self, version: Version) -> dict[str, float]:
         """The figures that were registered with a version."""
-        with self._reaching():
+        with reaching(self._address):
             run_id = self._client.get_model_version(version.name, version.number).run_id
             return dict(self._client.get_run(str(run_id)).data.metrics)
 
@@ -189,9 +185,9 @@ class Registry:
         Raises:
             ModelError: the artifact is missing, damaged or not the one that was registered.
         """
-        with self._reaching():
+        with reaching(self._address):
             source = self._client.get_model_version_download_uri(version.name, version.number)
-            local = _local_folder(source)
+            local = local_folder(source)
             if local is not None:
                 return artifact.load(local / "data" / DATA, version.digest)
             import mlflow
@@ -206,51 +202,4 @@ class Registry:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=_location(self._artifacts, name)))
-
-    @contextmanager
-    def _reaching(self) -> Iterator[None]:
-        """Turn whatever MLflow or its database raise into one line, without the address's credentials."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            yield
-        except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-            place = self._address.rsplit("@", 1)[-1]
-            reason = first_line(error).replace(self._address, place)
-            raise RegistryError(
-                f"the model registry fails: {reason}",
-                where=place,
-                fix="check BATCH_PLATFORM_REGISTRY",
-                transient=_may_pass(error),
-            ) from None
-
-
-def _connect_once(address: str) -> None:
-    """Reach a database once: MLflow itself would go on trying for minutes to open one that is not there."""
-    import sqlalchemy
-    from mlflow.store.db.db_types import DATABASE_ENGINES
-
-    if address.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
-        engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
-        engine.connect().close()
-
-
-def _location(artifacts: str, name: str) -> str:
-    # A URI in full: a folder may have spaces, % or # in its name.
-    return f"{artifacts}/{name}" if _SCHEME.match(artifacts) else (Path(artifacts).resolve() / name).as_uri()
-
-
-def _local_folder(source: str) -> Path | None:
-    """The folder that an artifact address means on this machine, None if it lies elsewhere."""
-    if source.startswith("file:"):
-        return Path(url2pathname(urlsplit(source).path))
-    return None if _SCHEME.match(source) else Path(source)
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the registry was out of reach, rather than that it refused."""
-    from sqlalchemy.exc import OperationalError
-
-    return isinstance(error, OperationalError | ConnectionError) or "Max retries exceeded" in str(error)
+        return str(self._client.create_experiment(name, artifact_location=artifact_location(self._artifacts, name)))

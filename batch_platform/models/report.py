@@ -42,6 +42,7 @@ def outcome_of(key: str, trained: TrainedVersion, meter: Meter) -> PartitionOutc
             "trained_on": f"{windows.training[0]} to {windows.training[-1]}, {trained.training_rows} rows",
             "evaluated_on": f"{windows.holdout[0]} to {windows.holdout[-1]}",
             "earlier_champion": champion,
+            "epochs": trained.epochs,
             "seconds": meter.seconds,
             "quality": Markdown(quality_table(trained)),
             "calibration": Markdown.picture(calibration_plot(trained.qualities), "calibration on the holdout"),

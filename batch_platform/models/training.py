@@ -50,6 +50,7 @@ class TrainedVersion:
     training_rows: int
     reloaded: bool
     champion: Version | None = None
+    epochs: int | None = None
 
 
 def windows_of(definition: ModelDefinition, key: str) -> Windows:
@@ -172,8 +173,17 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str) -> 
     if verdict.passed:
         registry.promote(version)
     again = registry.load(version).predict(holdout)
+    reloaded = bool(np.array_equal(scores, again))
+    epochs = model.config.get("epochs")
     return TrainedVersion(
-        version, qualities, verdict, windows, training.num_rows, bool(np.array_equal(scores, again)), champion
+        version,
+        qualities,
+        verdict,
+        windows,
+        training.num_rows,
+        reloaded,
+        champion,
+        epochs if isinstance(epochs, int) else None,
     )
 
 

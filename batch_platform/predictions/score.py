@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from batch_platform.engines import engine_named
 from batch_platform.errors import BatchPlatformError, ContractError, LakeError, ModelError
-from batch_platform.lake.commit import replace_partitions
+from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import ContentDigest, combine
 from batch_platform.lake.log import Recorded
@@ -22,8 +22,7 @@ from batch_platform.lake.provenance import (
     PartitionRecord,
     Provenance,
     Stage,
-    git_commit,
-    package_version,
+    installed_version,
 )
 from batch_platform.lake.table import Table
 from batch_platform.models.artifact import Model
@@ -123,7 +122,7 @@ def _score_partition(
         )
     features = Table(settings.lake, predictions.features)
     scorer = ShardScorer(predictions, settings.lake, model, version.number, version.digest, found.record.digest)
-    fingerprint = (found.record.digest, version.digest, version.number, package_version(), repr(predictions.outputs))
+    fingerprint = (found.record.digest, version.digest, version.number, installed_version(), repr(predictions.outputs))
     shards = plan(key, features.sizes(key), (*fingerprint, *predictions.copied))
     receipts = sorted(
         engine_named(predictions.engine).map(scorer, shards), key=lambda r: (r.shard.path, r.shard.first_row)
@@ -182,32 +181,26 @@ def _outcome(
 
 
 def _commit(predictions: Predictions, settings: Settings, done: Mapping[str, Scored], run: Run, meter: Meter) -> None:
-    seconds, dollars = meter.seconds, meter.dollars
-    digest = combine([repr(predictions.outputs)])
-
-    def provenance(stage: Stage, records: dict[str, PartitionRecord], quarantine: int | None) -> Provenance:
-        return Provenance(
-            stage,
+    replace_with_quarantine(
+        Replacement(
+            Table(settings.lake, predictions.table),
+            output_schema(predictions),
+            {key: scored.files for key, scored in done.items()},
+            {key: scored.record for key, scored in done.items()},
+        ),
+        Replacement(
+            Table(settings.lake, predictions.quarantine),
+            predictions.quarantine_schema,
+            {key: scored.failed_files for key, scored in done.items()},
+            {key: scored.failed_record for key, scored in done.items()},
+        ),
+        Provenance(
+            Stage.PREDICTIONS,
             run.run_id,
             predictions.engine,
-            seconds,
-            dollars,
-            records,
-            sql_digest=digest,
-            quarantine_version=quarantine,
-            package_version=package_version(),
-            git_commit=git_commit(),
-        )
-
-    before = replace_partitions(
-        Table(settings.lake, predictions.quarantine),
-        predictions.quarantine_schema,
-        {key: scored.failed_files for key, scored in done.items()},
-        provenance(Stage.QUARANTINE, {key: scored.failed_record for key, scored in done.items()}, None),
-    )
-    replace_partitions(
-        Table(settings.lake, predictions.table),
-        output_schema(predictions),
-        {key: scored.files for key, scored in done.items()},
-        provenance(Stage.PREDICTIONS, {key: scored.record for key, scored in done.items()}, before.version),
+            meter.seconds,
+            meter.dollars,
+            {key: scored.record for key, scored in done.items()},
+            sql_digest=combine([repr(predictions.outputs)]),
+        ),
     )

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import sqlglot
 from sqlglot import exp
 
-from batch_platform.errors import ConfigurationError, LakeError, ModelError, first_line
+from batch_platform.errors import BatchPlatformError, ConfigurationError, ModelError, first_line
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
@@ -84,24 +84,22 @@ class ShardScorer:
     def _read(self, shard: Shard) -> pa.Table:
         columns = list(dict.fromkeys((*self.predictions.copied, *self.predictions.columns)))
         source = Table(self.lake, self.predictions.features)
-        rows = source.read_file(shard.path, columns, shard.first_row, shard.rows)
-        lacking = [name for name in columns if name not in rows.column_names]
-        if lacking:
-            raise LakeError(
-                f"has no column {lacking[0]!r}",
-                where=f"{self.predictions.features}[{shard.partition}], file {shard.path}",
-                fix="rebuild the partition",
-            )
-        return rows
+        return source.read_file(shard.path, columns, shard.first_row, shard.rows)
 
     def _scores(self, rows: pa.Table, shard: Shard) -> np.ndarray:
         if rows.num_rows == 0:
             return np.empty(0, np.float32)
-        scores = np.asarray(self.model.predict(rows))
+        place = f"{self.predictions.table}[{shard.partition}], version {self.model_version}"
+        try:
+            scores = np.asarray(self.model.predict(rows))
+        except BatchPlatformError:
+            raise
+        except Exception as error:  # whatever a trainer's own class may raise
+            raise ModelError(f"the model fails: {first_line(error)}", where=place) from error
         if scores.shape != (rows.num_rows,):
             raise ModelError(
                 f"the model gave scores of shape {scores.shape} for {rows.num_rows} rows",
-                where=f"{self.predictions.table}[{shard.partition}], version {self.model_version}",
+                where=place,
                 fix="a prediction table needs one score per row",
             )
         return scores.astype(np.float32, copy=False)

@@ -22,8 +22,6 @@ from batch_platform.lake.provenance import (
     Provenance,
     SourceRead,
     Stage,
-    git_commit,
-    package_version,
 )
 from batch_platform.lake.schema import added_columns, storable
 from batch_platform.lake.store import Lake
@@ -109,8 +107,6 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
             meter.seconds,
             meter.dollars,
             records,
-            package_version=package_version(),
-            git_commit=git_commit(),
         )
         replace_partitions(table, schema, files, provenance)
     return [outcomes[key] for key in keys]

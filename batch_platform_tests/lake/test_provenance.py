@@ -20,8 +20,8 @@ from batch_platform.lake.provenance import (
     Provenance,
     SourceRead,
     Stage,
-    git_commit,
-    package_version,
+    installed_version,
+    running_commit,
 )
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
@@ -137,14 +137,14 @@ def test_the_newest_record_of_each_partition_is_read_back(lake: Lake) -> None:
 
 
 def test_the_code_that_ran_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert package_version()
+    assert installed_version()
     monkeypatch.setenv("BATCH_PLATFORM_GIT_COMMIT", "abc123")
-    git_commit.cache_clear()
+    running_commit.cache_clear()
     try:
-        assert git_commit() == "abc123"
+        assert running_commit() == "abc123"
         monkeypatch.delenv("BATCH_PLATFORM_GIT_COMMIT")
         monkeypatch.setenv("PATH", "")
-        git_commit.cache_clear()
-        assert git_commit() == "unversioned"
+        running_commit.cache_clear()
+        assert running_commit() == "unversioned"
     finally:
-        git_commit.cache_clear()
+        running_commit.cache_clear()

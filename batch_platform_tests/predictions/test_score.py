@@ -14,7 +14,7 @@ import pytest
 
 from batch_platform.errors import ConfigurationError, ContractError, LakeError, ModelError, RegistryError
 from batch_platform.lake.digest import digest_table
-from batch_platform.lake.provenance import InputRead, Ledger, ModelUsed, Stage
+from batch_platform.lake.provenance import InputRead, Ledger, ModelUsed, Provenance, Stage
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import PARTITION_COLUMN
@@ -66,8 +66,6 @@ def test_predictions_are_the_models_and_name_all_they_came_from(settings: Settin
     history = table(settings).open()
     assert history is not None
     [entry] = [entry["batch_platform"] for entry in history.history() if "batch_platform" in entry]
-    from batch_platform.lake.provenance import Provenance
-
     provenance = Provenance.from_json(entry)
     assert (provenance.stage, provenance.run_id, provenance.engine) == (Stage.PREDICTIONS, "run", "local")
     assert provenance.quarantine_version == table(settings, "quarantine/visits").version()
@@ -199,7 +197,8 @@ def test_a_damaged_feature_file_leaves_the_last_good_predictions(settings: Setti
     assert rows_of(settings, FIRST).equals(before)
 
 
-def test_a_registry_out_of_reach_ends_the_run_at_once(settings: Settings) -> None:
+def test_a_registry_out_of_reach_ends_the_run_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     commit_features(settings.lake, {FIRST: visits(3), SECOND: visits(3)})
     with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9") as caught:
         scored(replace(settings, registry="http://127.0.0.1:9"), [FIRST, SECOND], version="champion")

@@ -1,0 +1,70 @@
+"""Reaching the registry: its address, the addresses of its artifacts, and what is said when it fails.
+
+Belongs here: what addresses mean and which errors they cause. Does not belong here: versions (`registry.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from batch_platform.errors import RegistryError, first_line
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+@contextmanager
+def reaching(address: str) -> Iterator[None]:
+    """Turn whatever MLflow or its database raise into one line, without the address's credentials.
+
+    Raises:
+        RegistryError: transient if the registry was out of reach.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        place = address.rsplit("@", 1)[-1]
+        reason = first_line(error).replace(address, place)
+        raise RegistryError(
+            f"the model registry fails: {reason}",
+            where=place,
+            fix="check BATCH_PLATFORM_REGISTRY",
+            transient=_may_pass(error),
+        ) from None
+
+
+def connect_once(address: str) -> None:
+    """Reach a database once: MLflow itself would go on trying for minutes to open one that is not there."""
+    import sqlalchemy
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+
+    if address.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
+        engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
+        engine.connect().close()
+
+
+def artifact_location(artifacts: str, name: str) -> str:
+    """Where the artifacts of one model lie, as a URI."""
+    # Written in full: a folder may have spaces, % or # in its name.
+    return f"{artifacts}/{name}" if _SCHEME.match(artifacts) else (Path(artifacts).resolve() / name).as_uri()
+
+
+def local_folder(source: str) -> Path | None:
+    """The folder that an artifact address means on this machine, None if it lies elsewhere."""
+    if source.startswith("file:"):
+        return Path(url2pathname(urlsplit(source).path))
+    return None if _SCHEME.match(source) else Path(source)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the registry was out of reach, rather than that it refused."""
+    from sqlalchemy.exc import OperationalError
+
+    return isinstance(error, OperationalError | ConnectionError) or "Max retries exceeded" in str(error)
