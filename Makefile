@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-export DAGSTER_HOME ?= $(CURDIR)/local/dagster
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui test test-fast lint types check bench-quality clean
@@ -24,8 +23,7 @@ demo: $(READY) ## Run the first night on real flights: capture, validate, train,
 	@$(BIN)/batch-platform demo
 
 ui: $(READY) ## Open Dagster's web UI and daemon on http://localhost:3000
-	@mkdir -p $(DAGSTER_HOME) && { test -e $(DAGSTER_HOME)/dagster.yaml || ln -s $(CURDIR)/dagster.yaml $(DAGSTER_HOME)/; }
-	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $${PORT:-3000}
+	@$(BIN)/batch-platform ui --port $${PORT:-3000}
 
 test: $(READY) ## Run all tests
 	$(BIN)/pytest -n auto --dist worksteal

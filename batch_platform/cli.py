@@ -83,6 +83,21 @@ def demo(moment: str | None) -> None:
 
 
 @cli.command()
+@click.option("--port", default=3000, show_default=True, help="The port on 127.0.0.1.")
+def ui(port: int) -> None:
+    """Open Dagster's web UI and daemon, with the state that the demo and earlier sessions left."""
+    from batch_platform.automation.home import prepare_home
+    from batch_platform.settings import Settings
+
+    settings = Settings.from_environment()
+    prepare_home(settings)
+    os.chdir(settings.project)
+    # The UI takes over this process, so that an interruption reaches it and its children directly.
+    program = str(Path(sys.executable).with_name("dagster"))
+    os.execv(program, [program, "dev", "--workspace", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)])
+
+
+@cli.command()
 @click.argument("model")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
@@ -118,11 +133,15 @@ def _moment(text: str | None, timezone: str) -> datetime:
 def main() -> None:
     """Run the command line; a known error is one line on standard error and its exit code."""
     try:
-        cli()
+        # Click's own handling would swallow an interruption before it could be told what is kept.
+        sys.exit(cli(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except BatchPlatformError as error:
         click.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         click.secho("interrupted; finished partitions are kept", fg="yellow", err=True)
         sys.exit(130)
     except BrokenPipeError:

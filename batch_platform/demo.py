@@ -56,9 +56,9 @@ def plan_first_night(
     return FirstNight(
         steps=(
             *snapshots,
-            Wanted(features.model.table, feature_keys, (features.quarantine,)),
+            Wanted(features.model.table, feature_keys, (features.quarantine,), sql_digest=features.sql_digest),
             Wanted(model.table, windows, in_lake=False),
-            Wanted(predictions.table, days, (predictions.quarantine,)),
+            Wanted(predictions.table, days, (predictions.quarantine,), sql_digest=predictions.sql_digest),
         ),
         days=days,
         windows=windows,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from batch_platform.errors import BatchPlatformError
 
@@ -62,6 +62,13 @@ class PartitionOutcome:
     checks: tuple[CheckOutcome, ...] = ()
     error: BatchPlatformError | None = None
     extra: Mapping[str, PartitionOutcome] = field(default_factory=dict)
+
+    def noting(self, metadata: Metadata) -> PartitionOutcome:
+        """The same outcome with more metadata, for the tables beside it, too; a failed one stays as it is."""
+        if self.error is not None:
+            return self
+        extra = {name: outcome.noting(metadata) for name, outcome in self.extra.items()}
+        return replace(self, metadata={**self.metadata, **metadata}, extra=extra)
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,14 @@ class Wanted:
         keys: partition keys in order; `("",)` for a table without partitions.
         with_tables: further tables that the same step writes.
         in_lake: whether the table lies in the lake; model versions lie in the registry.
+        sql_digest: of the SQL that makes it now; partitions that another one made count as missing.
     """
 
     table: str
     keys: tuple[str, ...]
     with_tables: tuple[str, ...] = ()
     in_lake: bool = True
+    sql_digest: str | None = None
 
 
 class RunFailedError(BatchPlatformError):
@@ -47,13 +49,14 @@ class RunFailedError(BatchPlatformError):
 
 
 def missing(wanted: Wanted, settings: Settings, instance: dg.DagsterInstance) -> list[str]:
-    """The keys that Dagster does not know as materialized, or that the lake does not hold."""
+    """The keys that Dagster does not know as materialized, or that the lake does not hold as they should be now."""
     if wanted.keys == ("",):
         known = {""} if instance.get_latest_materialization_event(asset_key(wanted.table)) else set()
     else:
         known = set(instance.get_materialized_partitions(asset_key(wanted.table)))
     if wanted.in_lake:
-        known &= Table(settings.lake, wanted.table).partitions()
+        made = Table(settings.lake, wanted.table).records(wanted.keys)
+        known &= {key for key, recorded in made.items() if recorded.sql_digest == wanted.sql_digest}
     return [key for key in wanted.keys if key not in known]
 
 

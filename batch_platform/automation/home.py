@@ -11,17 +11,15 @@ HOME = "DAGSTER_HOME"
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Make sure that Dagster has a home and knows where it is; one that the environment names is left alone.
+    """Make sure that Dagster has a home and knows where it is: the one that the environment names, else our own.
 
-    The home's `dagster.yaml` is a link to the project's, so that there is one file to edit.
+    The `dagster.yaml` of our own is a link to the project's, so that there is one file to edit.
     """
-    named = os.environ.get(HOME)
-    if named:
-        return Path(named)
-    home = settings.project / "local" / "dagster"
+    own = settings.project / "local" / "dagster"
+    home = Path(os.environ.get(HOME) or own)
     home.mkdir(parents=True, exist_ok=True)
     link, original = home / "dagster.yaml", settings.project / "dagster.yaml"
-    if not link.exists() and original.exists():
+    if home.resolve() == own.resolve() and not link.exists() and original.exists():
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(original, home))
     os.environ[HOME] = str(home)

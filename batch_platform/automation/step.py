@@ -36,6 +36,8 @@ def table_step(
         specs=list(specs),
         check_specs=list(checks),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        # Whoever asks for a table need not know that its quarantine exists; both are always written.
+        can_subset=True,
         retry_policy=TRANSIENT,
         pool=table.split("/")[0],
     )

@@ -28,7 +28,7 @@ from batch_platform.lake.digest import combine, digest_table
 from batch_platform.lake.provenance import Ledger, PartitionRecord, Provenance, Stage
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
-from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
+from batch_platform.outcomes import CheckOutcome, Metadata, PartitionOutcome, Run
 from batch_platform.partitions import Calendar, Offset
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Reading
@@ -53,6 +53,11 @@ class FeatureTable:
     known_at: Offset
     readings: tuple[Reading, ...]
     tolerance: Tolerance
+
+    @property
+    def sql_digest(self) -> str:
+        """A digest of what decides about the rows: the SQL and the contract."""
+        return combine([self.model.digest, self.contract.digest])
 
     @property
     def quarantine(self) -> str:
@@ -97,8 +102,8 @@ def build(features: FeatureTable, lake: Lake, keys: Sequence[str], run: Run, met
                 raise
             except BatchPlatformError as error:
                 outcomes[key] = PartitionOutcome(key, error=error)
-    writer.commit(run, meter)
-    return [outcomes[key] for key in keys]
+    noted = writer.commit(run, meter)
+    return [outcomes[key].noting(noted) for key in keys]
 
 
 def _one_ahead(
@@ -168,24 +173,26 @@ class _Writer:
     def _decision(self, key: str) -> datetime:
         return self.features.known_at.after(self.features.calendar.start_of(key))
 
-    def commit(self, run: Run, meter: Meter) -> None:
-        """Commit what was accepted; the main table's record names the quarantine's version."""
+    def commit(self, run: Run, meter: Meter) -> Metadata:
+        """Commit what was accepted; returns what the commit says of all its partitions."""
         if not self.kept["valid"]:
-            return
+            return {}
         contract = self.features.contract
-        replace_with_quarantine(
+        provenance = Provenance(
+            Stage.FEATURES,
+            run.run_id,
+            run.engine,
+            meter.seconds,
+            meter.dollars,
+            self.kept["valid"],
+            sql_digest=self.features.sql_digest,
+        )
+        commit = replace_with_quarantine(
             Replacement(self.valid, stored_schema(contract), self.files["valid"], self.kept["valid"]),
             Replacement(self.rejected, quarantine_schema(contract), self.files["rejected"], self.kept["rejected"]),
-            Provenance(
-                Stage.FEATURES,
-                run.run_id,
-                run.engine,
-                meter.seconds,
-                meter.dollars,
-                self.kept["valid"],
-                sql_digest=combine([self.features.model.digest, contract.digest]),
-            ),
+            provenance,
         )
+        return provenance.described(commit.version)
 
 
 def _frame(rows: pa.Table, where: str) -> pl.DataFrame:

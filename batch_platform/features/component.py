@@ -18,7 +18,6 @@ from batch_platform.features.contract import Contract
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.features.schema_yml import load_contracts
 from batch_platform.features.sql import SqlModel, load_models
-from batch_platform.lake.digest import combine
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Calendar, Offset
 from batch_platform.settings import Settings
@@ -101,7 +100,7 @@ class FeatureTables(Declaration):
             "known_at": self.known_at,
             "sql": dg.MetadataValue.md(f"```sql\n{model.template}\n```"),
         }
-        code = combine([model.digest, contract.digest])[:12]
+        code = features.sql_digest[:12]
         rejected = f"Rows of {model.table} that break its contract, with the rules they break and their source."
         specs = [
             pipeline.spec(model.table, contract.description, kinds, partitions, deps, metadata, code),

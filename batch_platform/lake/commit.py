@@ -115,7 +115,9 @@ def replace_partitions(
         changed = {
             key
             for key, record in provenance.partitions.items()
-            if key not in known or known[key].record.content != record.content
+            if key not in known
+            or known[key].record.content != record.content
+            or known[key].sql_digest != provenance.sql_digest
         }
         if not changed:
             return Commit(base, frozenset())

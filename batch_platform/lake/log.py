@@ -19,10 +19,11 @@ from batch_platform.partitions import PARTITION_COLUMN
 
 @dataclass(frozen=True)
 class Recorded:
-    """The newest record of one partition and the table version that carries it."""
+    """The newest record of one partition, the table version that carries it, and the SQL that made it."""
 
     version: int
     record: PartitionRecord
+    sql_digest: str | None = None
 
 
 def newest_records(table: DeltaTable, partitions: Iterable[str] | None = None) -> dict[str, Recorded]:
@@ -36,7 +37,7 @@ def newest_records(table: DeltaTable, partitions: Iterable[str] | None = None) -
             continue
         provenance = Provenance.from_json(entry[METADATA_KEY])
         for key in missing & provenance.partitions.keys():
-            found[key] = Recorded(int(entry["version"]), provenance.partitions[key])
+            found[key] = Recorded(int(entry["version"]), provenance.partitions[key], provenance.sql_digest)
         missing -= found.keys()
         if not missing:
             break

@@ -165,6 +165,18 @@ class Provenance:
         if missing:
             raise ProvenanceError(f"provenance is incomplete, {missing[0]} is missing", where=table)
 
+    def described(self, version: int) -> dict[str, str | int | float | None]:
+        """What a person sees beside each partition of a commit that became (or was already) `version`."""
+        return {
+            "table_version": version,
+            "engine": self.engine,
+            "seconds": self.seconds,
+            "cost_dollars": self.cost,
+            "sql_digest": self.sql_digest,
+            "package_version": self.package_version,
+            "git_commit": self.git_commit,
+        }
+
     def to_json(self) -> str:
         """The record as it stands in the table's log."""
         return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)

@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from batch_platform.errors import ConfigurationError, ContractError, ModelError, first_line
+from batch_platform.errors import BatchPlatformError, ConfigurationError, ContractError, ModelError, first_line
 from batch_platform.lake.digest import combine
 from batch_platform.lake.store import Lake, quote_identifier
 from batch_platform.lake.table import Table
@@ -90,7 +90,8 @@ def labelled_rows(definition: ModelDefinition, lake: Lake, keys: Sequence[str]) 
     """The features of these partitions with the label of the same partition as `LABEL` (0 or 1), in key order.
 
     Raises:
-        ContractError: a partition of the features or of the label's table was never computed.
+        ContractError: a partition of the features or of the label's table was never computed, or the label's table
+            has several rows for one key.
         ConfigurationError: the label's SQL is wrong.
     """
     tables = {}
@@ -124,7 +125,14 @@ def labelled_rows(definition: ModelDefinition, lake: Lake, keys: Sequence[str]) 
         connection.register("features", tables[definition.features.table])
         connection.register("outcomes", tables[definition.label.timeline.table])
         connection.execute("SET lock_configuration = true")
-        return connection.sql(query).to_arrow_table()
+        rows = connection.sql(query).to_arrow_table()
+        if rows.num_rows > tables[definition.features.table].num_rows:
+            raise ContractError(
+                f"{definition.label.timeline.table} has several rows for one key ({', '.join(definition.key)})",
+                where=definition.table,
+                fix="give that snapshot the same key",
+            )
+        return rows
     except duckdb.Error as error:
         raise ConfigurationError(
             f"label: {first_line(error)}", where=definition.table, fix="correct its SQL"
@@ -148,7 +156,7 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str) -> 
         if rows.num_rows == 0:
             raise ModelError(f"the {part} has no labelled rows", where=f"{definition.table}[{key}]")
     task = TrainingTask(definition.columns, LABEL, PARTITION_COLUMN, definition.seed, dict(definition.options))
-    model: Model = resolve(definition.trainer)(training, task)
+    model: Model = _trained(definition, training, task)
     labels = task.labels(holdout)
     scores = model.predict(holdout)
     qualities = {
@@ -168,7 +176,7 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str) -> 
         parameters=_parameters(definition, settings.lake, windows, training.num_rows),
     )
     champion = _champion_before(registry, definition.name, window_start)
-    rival = _figures_of(registry.load(champion), holdout, labels) if champion else None
+    rival = _rival_figures(registry, champion, holdout, labels)
     verdict = judge(definition.gate, _figures_of(model, holdout, labels), rival)
     if verdict.passed:
         registry.promote(version)
@@ -187,10 +195,34 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str) -> 
     )
 
 
+def _trained(definition: ModelDefinition, rows: pa.Table, task: TrainingTask) -> Model:
+    try:
+        model: Model = resolve(definition.trainer)(rows, task)
+    except BatchPlatformError:
+        raise
+    except Exception as error:  # whatever a trainer of the user's own may raise
+        raise ModelError(
+            f"the trainer {definition.trainer} fails: {first_line(error)}", where=definition.table, fix="correct it"
+        ) from error
+    return model
+
+
 def _champion_before(registry: Registry, name: str, window_start: datetime) -> Version | None:
     """The version that would go on serving if the new one were not promoted."""
     earlier = [v for v in registry.versions(name) if v.promoted and v.window_start < window_start]
     return max(earlier, key=lambda version: (version.window_start, int(version.number)), default=None)
+
+
+def _rival_figures(
+    registry: Registry, champion: Version | None, holdout: pa.Table, labels: np.ndarray
+) -> dict[str, float] | None:
+    """The champion's figures on the same rows; None if there is none, or if it reads features that are no more."""
+    if champion is None:
+        return None
+    try:
+        return _figures_of(registry.load(champion), holdout, labels)
+    except ModelError:
+        return None
 
 
 def _figures_of(model: Model, holdout: pa.Table, labels: np.ndarray) -> dict[str, float]:

@@ -113,10 +113,11 @@ class PredictionTable(Declaration):
         pipeline, kinds = Pipeline.of(context, self.owners), {"delta", "pytorch"}
         described = self.description or f"Predictions of {self.registered_model}."
         metadata = {"dagster/column_schema": _columns(predictions), "due": self.slo.due if self.slo else "none"}
+        code = predictions.sql_digest[:12]
         failed = f"Rows that the model could not score for {predictions.table}, with the error."
         specs = [
-            pipeline.spec(predictions.table, described, kinds, partitions, deps, metadata),
-            pipeline.spec(predictions.quarantine, failed, {"delta", "quarantine"}, partitions, deps),
+            pipeline.spec(predictions.table, described, kinds, partitions, deps, metadata, code),
+            pipeline.spec(predictions.quarantine, failed, {"delta", "quarantine"}, partitions, deps, None, code),
         ]
         checks = check_specs(predictions.table, CHECKS, partitions)
         step = table_step(predictions.table, specs=specs, checks=checks, compute=compute, engine=self.engine)

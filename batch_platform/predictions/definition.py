@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.contract import Contract
+from batch_platform.lake.digest import combine
 from batch_platform.partitions import PARTITION_COLUMN, Calendar, Offset
 
 SCORE = "score"
@@ -80,6 +81,11 @@ class Predictions:
     def table(self) -> str:
         """The table's name in the lake."""
         return f"predictions/{self.name}"
+
+    @property
+    def sql_digest(self) -> str:
+        """A digest of what is done with the scores."""
+        return combine([repr(list(self.outputs.items())), repr(self.copied)])
 
     @property
     def quarantine(self) -> str:

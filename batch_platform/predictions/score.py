@@ -13,8 +13,8 @@ from batch_platform.engines import engine_named
 from batch_platform.errors import BatchPlatformError, ContractError, LakeError, ModelError
 from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
-from batch_platform.lake.digest import ContentDigest, combine
-from batch_platform.lake.log import Recorded
+from batch_platform.lake.digest import ContentDigest
+from batch_platform.lake.log import Recorded, live_rows, newest_records
 from batch_platform.lake.provenance import (
     InputRead,
     Ledger,
@@ -27,7 +27,7 @@ from batch_platform.lake.provenance import (
 from batch_platform.lake.table import Table
 from batch_platform.models.artifact import Model
 from batch_platform.models.registry import Registry, Version
-from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
+from batch_platform.outcomes import CheckOutcome, Metadata, PartitionOutcome, Run
 from batch_platform.predictions.checks import prediction_checks
 from batch_platform.predictions.definition import Predictions
 from batch_platform.predictions.receipts import Receipt
@@ -47,6 +47,14 @@ class Scored:
     failed_files: list[DataFile]
 
 
+@dataclass(frozen=True)
+class _Inputs:
+    """The feature partitions at one version of their table: their records, and path and rows of their files."""
+
+    records: Mapping[str, Recorded]
+    files: Mapping[str, list[tuple[str, int]]]
+
+
 def score(
     predictions: Predictions, settings: Settings, keys: Sequence[str], run: Run, meter: Meter
 ) -> list[PartitionOutcome]:
@@ -57,7 +65,7 @@ def score(
         RegistryError: the registry is out of reach, which no other partition would find different.
     """
     registry = Registry(settings)
-    inputs = Table(settings.lake, predictions.features).records(keys)
+    inputs = _opened(predictions, settings, keys)
     models: dict[str, Model] = {}
     done: dict[str, Scored] = {}
     outcomes: dict[str, PartitionOutcome] = {}
@@ -77,9 +85,20 @@ def score(
             if error.transient:
                 raise
             outcomes[key] = PartitionOutcome(key, error=error)
-    if done:
-        _commit(predictions, settings, done, run, meter)
-    return [outcomes[key] for key in keys]
+    noted = _commit(predictions, settings, done, run, meter) if done else {}
+    return [outcomes[key].noting(noted) for key in keys]
+
+
+def _opened(predictions: Predictions, settings: Settings, keys: Sequence[str]) -> _Inputs:
+    table = Table(settings.lake, predictions.features).open()
+    return _Inputs({}, {}) if table is None else _Inputs(newest_records(table, keys), live_rows(table))
+
+
+def cpu_capability() -> str:
+    """The vector kernels that torch uses here: scores are bit-equal only where it is the same."""
+    import torch
+
+    return str(torch.backends.cpu.get_cpu_capability())
 
 
 def serving_version(predictions: Predictions, registry: Registry, key: str) -> Version:
@@ -111,19 +130,18 @@ def _score_partition(
     key: str,
     version: Version,
     model: Model,
-    inputs: Mapping[str, Recorded],
+    inputs: _Inputs,
 ) -> Scored:
-    found = inputs.get(key)
+    found = inputs.records.get(key)
     if found is None:
         raise ContractError(
             f"the input {predictions.features} lacks partition {key}",
             where=f"{predictions.table}[{key}]",
             fix="materialize it first",
         )
-    features = Table(settings.lake, predictions.features)
     scorer = ShardScorer(predictions, settings.lake, model, version.number, version.digest, found.record.digest)
-    fingerprint = (found.record.digest, version.digest, version.number, installed_version(), repr(predictions.outputs))
-    shards = plan(key, features.sizes(key), (*fingerprint, *predictions.copied))
+    fingerprint = (found.record.digest, version.digest, version.number, installed_version(), predictions.sql_digest)
+    shards = plan(key, inputs.files[key], (*fingerprint, cpu_capability()))
     receipts = sorted(
         engine_named(predictions.engine).map(scorer, shards), key=lambda r: (r.shard.path, r.shard.first_row)
     )
@@ -180,8 +198,20 @@ def _outcome(
     )
 
 
-def _commit(predictions: Predictions, settings: Settings, done: Mapping[str, Scored], run: Run, meter: Meter) -> None:
-    replace_with_quarantine(
+def _commit(
+    predictions: Predictions, settings: Settings, done: Mapping[str, Scored], run: Run, meter: Meter
+) -> Metadata:
+    """Commit all partitions at once; returns what the commit says of all of them."""
+    provenance = Provenance(
+        Stage.PREDICTIONS,
+        run.run_id,
+        predictions.engine,
+        meter.seconds,
+        meter.dollars,
+        {key: scored.record for key, scored in done.items()},
+        sql_digest=predictions.sql_digest,
+    )
+    commit = replace_with_quarantine(
         Replacement(
             Table(settings.lake, predictions.table),
             output_schema(predictions),
@@ -194,13 +224,6 @@ def _commit(predictions: Predictions, settings: Settings, done: Mapping[str, Sco
             {key: scored.failed_files for key, scored in done.items()},
             {key: scored.failed_record for key, scored in done.items()},
         ),
-        Provenance(
-            Stage.PREDICTIONS,
-            run.run_id,
-            predictions.engine,
-            meter.seconds,
-            meter.dollars,
-            {key: scored.record for key, scored in done.items()},
-            sql_digest=combine([repr(predictions.outputs)]),
-        ),
+        provenance,
     )
+    return provenance.described(commit.version)

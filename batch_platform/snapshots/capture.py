@@ -108,7 +108,9 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
             meter.dollars,
             records,
         )
-        replace_partitions(table, schema, files, provenance)
+        commit = replace_partitions(table, schema, files, provenance)
+        noted = provenance.described(commit.version)
+        outcomes = {key: outcome.noting(noted) for key, outcome in outcomes.items()}
     return [outcomes[key] for key in keys]
 
 

@@ -52,12 +52,12 @@ def test_a_file_that_the_user_put_there_stays(places: Settings, monkeypatch: pyt
     assert link.read_text() == "mine: true\n"
 
 
-def test_a_home_that_the_environment_names_is_left_alone(
+def test_a_home_that_the_environment_names_is_made_and_gets_no_configuration_of_ours(
     places: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(HOME, str(tmp_path / "mine"))
     assert prepare_home(places) == tmp_path / "mine"
-    assert not (tmp_path / "mine").exists()
+    assert list((tmp_path / "mine").iterdir()) == []
     assert not (places.project / "local").exists()
 
 

@@ -11,6 +11,7 @@ import pytest
 from batch_platform.engines import ENGINES, engine_named
 from batch_platform.engines.base import Engine
 from batch_platform.errors import ModelError
+from batch_platform.lake.log import live_rows
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.predictions.receipts import Receipt
@@ -28,7 +29,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 def shards_in(lake: Lake, rows: int, shard_rows: int) -> list[Shard]:
     commit_features(lake, {KEY: visits(rows)})
-    return plan(KEY, Table(lake, FEATURES).sizes(KEY), ("fingerprint",), shard_rows)
+    return plan(KEY, live_rows(Table(lake, FEATURES).open())[KEY], ("fingerprint",), shard_rows)
 
 
 def without_time(receipts: list[Receipt]) -> list[Receipt]:

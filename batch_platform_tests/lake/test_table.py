@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from batch_platform.errors import LakeError, PartitionKeyError
 from batch_platform.lake.data_file import file_name, statistics
+from batch_platform.lake.log import live_rows
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform_tests.lake.writers import commit_rows, live_content
@@ -204,12 +205,12 @@ def test_a_row_range_of_a_file_is_read_across_row_groups(table: Table) -> None:
 
 def test_sizes_come_from_the_log(table: Table) -> None:
     commit_rows(table, {MON: A, TUE: B})
-    assert [rows for _, rows in table.sizes(MON)] == [3]
-    assert live_content(table, TUE).num_rows == sum(rows for _, rows in table.sizes(TUE))
+    assert [rows for _, rows in live_rows(table.open())[MON]] == [3]
+    assert live_content(table, TUE).num_rows == sum(rows for _, rows in live_rows(table.open())[TUE])
     delta = table.open()
     assert delta is not None
     commit_rows(table, {"2025-01-06-13:00": A})
     delta = table.open()
     assert delta is not None
     delta.optimize.compact()
-    assert [rows for _, rows in table.sizes("2025-01-06-13:00")] == [3]
+    assert [rows for _, rows in live_rows(table.open())["2025-01-06-13:00"]] == [3]

@@ -12,6 +12,7 @@ import pytest
 
 from batch_platform.errors import ConfigurationError, LakeError, ModelError
 from batch_platform.lake.digest import digest_table
+from batch_platform.lake.log import live_rows
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.predictions.receipts import Receipt
@@ -25,7 +26,7 @@ KEY = "2026-01-05"
 
 def one_receipt(lake: Lake, model: Any, rows: pa.Table, **changes: Any) -> Receipt:
     commit_features(lake, {KEY: rows})
-    [shard] = plan(KEY, Table(lake, FEATURES).sizes(KEY), ("f",))
+    [shard] = plan(KEY, live_rows(Table(lake, FEATURES).open())[KEY], ("f",))
     return scorer_of(lake, model, **changes)(shard)
 
 
