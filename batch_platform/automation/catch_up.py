@@ -32,7 +32,7 @@ class Wanted:
         keys: partition keys in order; `("",)` for a table without partitions.
         with_tables: further tables that the same step writes.
         in_lake: whether the table lies in the lake; model versions lie in the registry.
-        sql_digest: of the SQL that makes it now; partitions that another one made count as missing.
+        sql_digest: of the SQL that makes it now; partitions that another SQL made count as missing. None: any will do.
     """
 
     table: str
@@ -56,7 +56,7 @@ def missing(wanted: Wanted, settings: Settings, instance: dg.DagsterInstance) ->
         known = set(instance.get_materialized_partitions(asset_key(wanted.table)))
     if wanted.in_lake:
         made = Table(settings.lake, wanted.table).records(wanted.keys)
-        known &= {key for key, recorded in made.items() if recorded.sql_digest == wanted.sql_digest}
+        known &= {key for key, recorded in made.items() if wanted.sql_digest in (None, recorded.sql_digest)}
     return [key for key in wanted.keys if key not in known]
 
 
