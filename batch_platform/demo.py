@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batch_platform.automation.catch_up import Wanted
-from batch_platform.features.build import FeatureTable
+from batch_platform.features.definition import FeatureTable
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.models.training import windows_of
 from batch_platform.predictions.definition import Predictions

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from batch_platform.automation.catch_up import load_definitions
 from batch_platform.demo import DAYS_BEFORE, FirstNight, plan_first_night
-from batch_platform.features.build import FeatureTable
 from batch_platform.features.component import feature_tables
+from batch_platform.features.definition import FeatureTable
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.models.training import windows_of
 from batch_platform.predictions.component import PredictionTable

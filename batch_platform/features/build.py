@@ -6,10 +6,7 @@ read (`inputs.py`), the meaning of the SQL (`sql.py`) or of the contract (`contr
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
@@ -18,51 +15,19 @@ import pyarrow as pa
 from batch_platform.errors import BatchPlatformError, ContractError, LakeError, first_line
 from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_is_unique
 from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW, Contract
+from batch_platform.features.definition import FeatureTable
 from batch_platform.features.inputs import Inputs
-from batch_platform.features.quarantine import Tolerance, quarantine_rows, quarantine_schema, stop_if_exceeded
-from batch_platform.features.sql import SqlModel
+from batch_platform.features.quarantine import quarantine_rows, quarantine_schema, stop_if_exceeded
+from batch_platform.features.query import query
 from batch_platform.features.validation import validate
 from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
-from batch_platform.lake.digest import combine, digest_table
+from batch_platform.lake.digest import digest_table
 from batch_platform.lake.provenance import Ledger, PartitionRecord, Provenance, Stage
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, Metadata, PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset
 from batch_platform.telemetry.cost import Meter
-from batch_platform.timelines import Reading
-
-
-@dataclass(frozen=True)
-class FeatureTable:
-    """One feature table: its SQL, its contract, and what each partition may read.
-
-    Args:
-        model: the SQL model.
-        contract: what its rows must be.
-        calendar: its partitions.
-        known_at: the decision time; nothing known later is read.
-        readings: for each input, the stretch of its partitions that a partition may see.
-        tolerance: how many rows may be quarantined before a partition is refused.
-    """
-
-    model: SqlModel
-    contract: Contract
-    calendar: Calendar
-    known_at: Offset
-    readings: tuple[Reading, ...]
-    tolerance: Tolerance
-
-    @property
-    def sql_digest(self) -> str:
-        """A digest of what decides about the rows: the SQL and the contract."""
-        return combine([self.model.digest, self.contract.digest])
-
-    @property
-    def quarantine(self) -> str:
-        """The name of the table that holds the rejected rows."""
-        return f"quarantine/{self.model.name}"
 
 
 def build(features: FeatureTable, lake: Lake, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
@@ -89,33 +54,17 @@ def build(features: FeatureTable, lake: Lake, keys: Sequence[str], run: Run, met
             checks = (CheckOutcome("inputs_are_fresh", False, str(error)),)
             outcomes[key] = PartitionOutcome(key, error=error, checks=checks)
     writer = _Writer(features, lake, inputs)
-    with inputs.sandbox() as sandbox, ThreadPoolExecutor(1) as pool:
-
-        def query(key: str) -> pa.Table:
-            window = features.calendar.window(key)
-            return sandbox.query(key, features.model.compile(window), str(features.model.path))
-
-        for key, rows in _one_ahead(pool, query, ready):
-            try:
-                outcomes[key] = writer.accept(key, rows.result())
-            except LakeError:
-                raise
-            except BatchPlatformError as error:
-                outcomes[key] = PartitionOutcome(key, error=error)
+    for key, rows in query(features, inputs, ready):
+        try:
+            if isinstance(rows, BatchPlatformError):
+                raise rows
+            outcomes[key] = writer.accept(key, rows)
+        except LakeError:
+            raise
+        except BatchPlatformError as error:
+            outcomes[key] = PartitionOutcome(key, error=error)
     noted = writer.commit(run, meter)
     return [outcomes[key].noting(noted) for key in keys]
-
-
-def _one_ahead(
-    pool: Executor, query: Callable[[str], pa.Table], keys: Sequence[str]
-) -> Iterator[tuple[str, Future[pa.Table]]]:
-    """Each key with its rows; the next key's query runs while the caller judges and writes this one's."""
-    waiting: deque[tuple[str, Future[pa.Table]]] = deque()
-    for key in keys:
-        waiting.append((key, pool.submit(query, key)))
-        if len(waiting) > 1:
-            yield waiting.popleft()
-    yield from waiting
 
 
 class _Writer:
@@ -144,7 +93,8 @@ class _Writer:
                 fix="correct the SQL, or add unique_combination_of_columns to the contract to quarantine such rows",
             )
             return PartitionOutcome(key, error=repeated, checks=(unique,))
-        valid = verdict.valid.to_arrow().cast(stored_schema(contract))
+        # In key order, so that a partition's file is the same alone and in a range, whatever order the SQL gives.
+        valid = verdict.valid.sort(features.model.key).to_arrow().cast(stored_schema(contract))
         rejected = quarantine_rows(verdict.rejected, contract)
         inputs = self.inputs.reads(key)
         digest, rejected_digest = digest_table(valid).hex, digest_table(rejected).hex

@@ -12,9 +12,10 @@ from batch_platform.automation.declared import Declaration, Owners, Pipeline, de
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.build import FeatureTable, build
+from batch_platform.features.build import build
 from batch_platform.features.checks import CHECKS
 from batch_platform.features.contract import Contract
+from batch_platform.features.definition import FeatureTable
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.features.schema_yml import load_contracts
 from batch_platform.features.sql import SqlModel, load_models

@@ -1,24 +1,22 @@
-"""What a partition of a feature table may read, and the DuckDB connection in which it reads it.
+"""What a partition of a feature table may read: its inputs, each at one version.
 
-Belongs here: the inputs' records and rows, and the walls around user SQL. Does not belong here: the meaning of the
-SQL (`sql.py`), and what becomes of the rows that it yields (`build.py`).
+Belongs here: the inputs' records and rows. Does not belong here: the connection in which user SQL sees them
+(`sandbox.py`), and what becomes of the rows that it yields (`build.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from batch_platform.errors import ConfigurationError, ContractError, LakeError, first_line
+from batch_platform.errors import ContractError, LakeError, first_line
 from batch_platform.lake.digest import combine
 from batch_platform.lake.log import Recorded, newest_records
 from batch_platform.lake.provenance import WHOLE_TABLE, InputRead
-from batch_platform.lake.store import Lake, quote_identifier
+from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.partitions import PARTITION_COLUMN
 from batch_platform.timelines import Reading
@@ -37,7 +35,7 @@ class Inputs:
 
     def __init__(self, readings: Sequence[Reading], lake: Lake, keys: Iterable[str]) -> None:
         self.readings = readings
-        self._opened: dict[str, _Opened] = {}
+        self._opened: dict[str, OpenedInput] = {}
         keys = list(keys)
         for reading in readings:
             table = Table(lake, reading.timeline.table)
@@ -77,74 +75,24 @@ class Inputs:
                 )
         return found
 
-    @contextmanager
-    def sandbox(self) -> Iterator[Sandbox]:
-        """A sandbox over these inputs; it ends with the context."""
-        connection = duckdb.connect()
-        try:
-            yield Sandbox(connection, self.readings, self._opened)
-        finally:
-            connection.close()
+    def rows(self, key: str) -> int:
+        """How many rows of all inputs the partition may see, from their ledgers."""
+        count = 0
+        for reading in self.readings:
+            opened = self._opened.get(reading.timeline.table)
+            for own in reading.keys(key) if opened else ():
+                outcomes = opened.records[own].record.ledger.outcomes if opened else {}
+                count += outcomes.get("kept", outcomes.get("valid", 0))
+        return count
 
-
-class Sandbox:
-    """A DuckDB connection that holds what one partition may read, and can reach nothing else.
-
-    Rows of other partitions are not hidden from a query but absent: under no name can it find them. Files, the
-    network and every setting are out of reach before the first query runs.
-    """
-
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, readings: Sequence[Reading], opened: Mapping[str, _Opened]
-    ) -> None:
-        self._connection, self._readings, self._opened = connection, readings, opened
-        self._held: dict[str, dict[str, pa.Table]] = {}
-        connection.execute("SET TimeZone = 'UTC'")
-        for stage in sorted({table.split("/")[0] for table in opened}):
-            connection.execute(f"CREATE SCHEMA {quote_identifier(stage)}")
-        for table, input_table in opened.items():
-            self._hold(table, {}, input_table.schema)
-            relation = ".".join(quote_identifier(part) for part in table.split("/"))
-            connection.execute(f"CREATE VIEW {relation} AS SELECT * FROM {quote_identifier(table)}")
-        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
-
-    def query(self, key: str, sql: str, model: str) -> pa.Table:
-        """Run one SELECT for the partition `key`, over its permitted partitions.
-
-        Args:
-            model: the file that the SQL comes from, to be named in errors.
-
-        Raises:
-            ConfigurationError: the SQL is not one SELECT, fails, or reaches for what is not there.
-            LakeError: an input cannot be read.
-        """
-        for reading in self._readings:
-            self._show(reading, key)
-        try:
-            statements = self._connection.extract_statements(sql)
-            # Other statements could change what the next partition's query sees.
-            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-                raise ConfigurationError("the model is not one SELECT statement", where=model, fix="write one query")
-            return self._connection.sql(statements[0]).to_arrow_table()
-        except (duckdb.Error, pa.ArrowException) as error:
-            raise ConfigurationError(
-                f"the query fails for partition {key}: {first_line(error)}", where=model
-            ) from error
-
-    def _show(self, reading: Reading, key: str) -> None:
-        """Replace what an input's relation holds, keeping in memory what the previous partition read, too."""
-        table, wanted = reading.timeline.table, reading.keys(key)
-        held, opened = self._held[table], self._opened[table]
-        if list(held) != wanted:
-            self._hold(table, {own: held[own] if own in held else opened.read(own) for own in wanted}, opened.schema)
-
-    def _hold(self, table: str, partitions: dict[str, pa.Table], schema: pa.Schema) -> None:
-        self._held[table] = partitions
-        self._connection.register(table, pa.concat_tables([schema.empty_table(), *partitions.values()]))
+    @property
+    def opened(self) -> Mapping[str, OpenedInput]:
+        """The inputs that exist, by table."""
+        return self._opened
 
 
 @dataclass(frozen=True)
-class _Opened:
+class OpenedInput:
     """One input at one version: of each wanted partition its newest record and its files."""
 
     name: str
@@ -171,7 +119,7 @@ class _Opened:
             raise LakeError(f"cannot be read: {first_line(error)}", where=place, fix="materialize it again") from error
 
 
-def _open(table: Table, wanted: set[str]) -> _Opened | None:
+def _open(table: Table, wanted: set[str]) -> OpenedInput | None:
     """The input, None where it was never committed."""
     delta = table.open()
     if delta is None:
@@ -182,4 +130,4 @@ def _open(table: Table, wanted: set[str]) -> _Opened | None:
     for fragment in dataset.get_fragments():
         key = ds.get_partition_keys(fragment.partition_expression).get(PARTITION_COLUMN, WHOLE_TABLE)
         fragments.setdefault(key, []).append(fragment)
-    return _Opened(table.name, newest_records(delta, wanted), dataset, fragments)
+    return OpenedInput(table.name, newest_records(delta, wanted), dataset, fragments)

@@ -26,6 +26,9 @@ from batch_platform.partitions import Window
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CONFIG = {"key", "lookback"}
 
+CALENDAR = "_calendar"
+"""In a range: one row for each partition to be computed, with what that partition may read."""
+
 
 @dataclass(frozen=True)
 class SqlModel:
@@ -63,7 +66,21 @@ class SqlModel:
         Raises:
             ConfigurationError: the template fails, with its file and line.
         """
-        return _render(self.path, self.template, _Mentions(), window)
+        return _render(self.path, self.template, _Mentions(), _literals(window))
+
+    def compile_range(self) -> str:
+        """The same query for every row of the relation `CALENDAR`, to be used as a lateral subquery of it.
+
+        An input becomes a call of the table macro of its name with the first and the last partition that the
+        calendar's row permits; the window's ends become columns of the calendar.
+        """
+        columns = _Window(calendar_column("window_start"), calendar_column("window_end"))
+        return _render(self.path, self.template, _Mentions(correlated=True), columns)
+
+
+def calendar_column(name: str) -> str:
+    """A column of the calendar, under a name that no column of a model can have by accident."""
+    return f"{CALENDAR}.{quote_identifier(f'calendar:{name}')}"
 
 
 def load_models(folder: Path) -> list[SqlModel]:
@@ -92,14 +109,15 @@ def load_model(path: Path) -> SqlModel:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigurationError("is not UTF-8", where=f"{path}:{line}", fix="save it as UTF-8") from error
     mentions = _Mentions()
-    _render(path, template, mentions, None)
+    _render(path, template, mentions, _literals(None))
     return SqlModel(path.stem, path, template, tuple(mentions.tables), _key(path, mentions), _lookback(path, mentions))
 
 
 class _Mentions:
     """Collects what a template says about itself while it renders."""
 
-    def __init__(self) -> None:
+    def __init__(self, correlated: bool = False) -> None:
+        self.correlated = correlated
         self.tables: list[str] = []
         self.config: dict[str, object] = {}
 
@@ -123,28 +141,35 @@ class _Mentions:
             raise ConfigurationError(f"{name!r} is not a table name", fix="use lower case letters, digits and _")
         if f"{stage}/{name}" not in self.tables:
             self.tables.append(f"{stage}/{name}")
-        return f"{quote_identifier(stage)}.{quote_identifier(name)}"
+        relation = f"{quote_identifier(stage)}.{quote_identifier(name)}"
+        if not self.correlated:
+            return relation
+        first, last = (calendar_column(f"{end}:{stage}/{name}") for end in ("first", "last"))
+        return f"{relation}({first}, {last})"
 
 
-class _WindowLiterals:
-    """`window.start` and `window.end` as SQL literals; fixed dates while a model is only being read."""
+@dataclass(frozen=True)
+class _Window:
+    """`window.start` and `window.end` as a template sees them: SQL expressions."""
 
-    def __init__(self, window: Window | None) -> None:
-        self.start = _timestamp(window.start.isoformat() if window else "2000-01-01T00:00:00+00:00")
-        self.end = _timestamp(window.end.isoformat() if window else "2000-01-02T00:00:00+00:00")
-
-
-def _timestamp(iso: str) -> str:
-    return f"TIMESTAMPTZ '{iso}'"
+    start: str
+    end: str
 
 
-def _render(path: Path, template: str, mentions: _Mentions, window: Window | None) -> str:
+def _literals(window: Window | None) -> _Window:
+    """A partition's window as literals; fixed dates while a model is only being read."""
+    start = window.start.isoformat() if window else "2000-01-01T00:00:00+00:00"
+    end = window.end.isoformat() if window else "2000-01-02T00:00:00+00:00"
+    return _Window(f"TIMESTAMPTZ '{start}'", f"TIMESTAMPTZ '{end}'")
+
+
+def _render(path: Path, template: str, mentions: _Mentions, window: _Window) -> str:
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     names = {
         "source": mentions.source,
         "ref": mentions.ref,
         "config": mentions.configure,
-        "window": _WindowLiterals(window),
+        "window": window,
     }
     try:
         return environment.from_string(template).render(names)

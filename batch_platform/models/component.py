@@ -13,8 +13,8 @@ from batch_platform.automation.declared import Declaration, Owners, Pipeline, de
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.build import FeatureTable
 from batch_platform.features.component import feature_tables
+from batch_platform.features.definition import FeatureTable
 from batch_platform.models.definition import CHECKS, Label, ModelDefinition
 from batch_platform.models.gate import Threshold
 from batch_platform.outcomes import PartitionOutcome, Run

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from batch_platform.automation.catch_up import load_definitions
-from batch_platform.features.build import FeatureTable, build
+from batch_platform.features.build import build
 from batch_platform.features.component import feature_tables
+from batch_platform.features.definition import FeatureTable
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.models.definition import ModelDefinition

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from batch_platform.features.build import FeatureTable, build
+from batch_platform.features.build import build
+from batch_platform.features.definition import FeatureTable
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.features.schema_yml import load_contracts
 from batch_platform.features.sql import load_model

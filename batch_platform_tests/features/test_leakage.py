@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 import pytest
 import yaml
 
-from batch_platform.features.build import FeatureTable, build
+from batch_platform.features.build import build
+from batch_platform.features.definition import FeatureTable
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.features.schema_yml import load_contracts
 from batch_platform.features.sql import load_model

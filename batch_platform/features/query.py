@@ -1,0 +1,80 @@
+"""Running a model's query for many partitions: in one pass where that is safe, one by one where it is not.
+
+Belongs here: cutting a range into passes and keeping one pass ahead. Does not belong here: the connection
+(`sandbox.py`), or what becomes of the rows (`build.py`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from batch_platform.errors import BatchPlatformError, LakeError
+from batch_platform.features.definition import FeatureTable
+from batch_platform.features.inputs import Inputs
+from batch_platform.features.ranges import names_only_its_inputs
+from batch_platform.features.sandbox import Sandbox
+
+PASS_ROWS = 1_000_000
+"""The most input rows of one pass, each counted once for every partition that sees it."""
+
+Result: TypeAlias = pa.Table | BatchPlatformError
+
+
+def query(features: FeatureTable, inputs: Inputs, keys: Sequence[str]) -> Iterator[tuple[str, Result]]:
+    """Each partition with its rows, or with the error that its query ended in.
+
+    The next pass runs while the caller works on the rows of this one.
+
+    Raises:
+        LakeError: an input cannot be read.
+    """
+    sandbox = Sandbox(features.model, features.readings, inputs.opened)
+    at_once = names_only_its_inputs(features.model.compile_range(), features.model.inputs)
+
+    def run(part: Sequence[str]) -> dict[str, Result]:
+        windows = {key: features.calendar.window(key) for key in part}
+        together = sandbox.query_range(windows) if at_once and len(part) > 1 else None
+        if together is not None:
+            return dict(together)
+        return {key: _alone(sandbox, features, key) for key in part}
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting: deque[Future[dict[str, Result]]] = deque()
+            for part in _passes(inputs, keys):
+                waiting.append(pool.submit(run, part))
+                if len(waiting) > 1:
+                    yield from waiting.popleft().result().items()
+            while waiting:
+                yield from waiting.popleft().result().items()
+    finally:
+        sandbox.close()
+
+
+def _alone(sandbox: Sandbox, features: FeatureTable, key: str) -> Result:
+    try:
+        return sandbox.query(key, features.calendar.window(key))
+    except LakeError:
+        raise
+    except BatchPlatformError as error:
+        return error
+
+
+def _passes(inputs: Inputs, keys: Sequence[str]) -> Iterator[list[str]]:
+    """The keys in order, cut so that a pass stays within `PASS_ROWS`; every pass has one at least."""
+    part: list[str] = []
+    total = 0
+    for key in sorted(keys):
+        rows = inputs.rows(key)
+        if part and total + rows > PASS_ROWS:
+            yield part
+            part, total = [], 0
+        part.append(key)
+        total += rows
+    if part:
+        yield part
