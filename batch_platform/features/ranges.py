@@ -38,9 +38,9 @@ def names_only_its_inputs(sql: str, inputs: Iterable[str]) -> bool:
         source = table.this
         if isinstance(source, exp.Anonymous) and table.db and not table.catalog:
             called.add(f"{table.db}/{source.name}")
-        elif isinstance(source, exp.Func) and not isinstance(source, _HARMLESS):
-            return False
-        elif isinstance(source, exp.Identifier) and (table.db or table.name not in own):
+        elif (isinstance(source, exp.Func) and not isinstance(source, _HARMLESS)) or (
+            isinstance(source, exp.Identifier) and (table.db or table.name not in own)
+        ):
             return False
     calls = {str(call.name).lower() for call in query.find_all(exp.Anonymous)}
     return called <= macros and not calls & _VOLATILE and query.find(exp.Rand, exp.Uuid) is None

@@ -30,8 +30,9 @@ from batch_platform.models.registry import Registry, Version
 from batch_platform.outcomes import CheckOutcome, Metadata, PartitionOutcome, Run
 from batch_platform.predictions.checks import prediction_checks
 from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.outputs import output_schema
 from batch_platform.predictions.receipts import Receipt
-from batch_platform.predictions.scorer import ShardScorer, output_schema
+from batch_platform.predictions.scorer import ShardScorer
 from batch_platform.predictions.shards import plan
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter

@@ -15,8 +15,8 @@ from batch_platform.lake.digest import digest_table
 from batch_platform.lake.log import live_rows
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
+from batch_platform.predictions.outputs import derive_outputs, output_schema
 from batch_platform.predictions.receipts import Receipt
-from batch_platform.predictions.scorer import derive_outputs, output_schema
 from batch_platform.predictions.shards import plan
 from batch_platform_tests.models.registered import FEATURES, Line, Wide, commit_features
 from batch_platform_tests.predictions.tables import predictions_of, scorer_of, visits
