@@ -47,7 +47,7 @@ class Settings:
         local = project / "local"
         return cls(
             project=project,
-            lake=Lake(os.environ.get(LAKE) or str(local / "lake"), _lake_options()),
+            lake=Lake(_lake_root(project), _lake_options()),
             registry=os.environ.get(REGISTRY) or f"sqlite:///{local / 'mlflow' / 'mlflow.db'}",
             artifacts=os.environ.get(ARTIFACTS) or str(local / "mlflow" / "artifacts"),
             dollars_per_cpu_hour=_dollars(),
@@ -57,6 +57,12 @@ class Settings:
     def sql_models(self) -> Path:
         """The folder that holds one folder of SQL models per pipeline."""
         return self.project / "dbt_like_sql" / "models"
+
+
+def _lake_root(project: Path) -> str:
+    """An address as it stands, a folder as an absolute path: every process must mean the same one."""
+    root = os.environ.get(LAKE) or "local/lake"
+    return root if "://" in root else str(project / root)
 
 
 def _lake_options() -> dict[str, str]:
@@ -76,9 +82,17 @@ def _dollars() -> float:
 
 
 def _project_root() -> Path:
-    """The nearest folder at or above the working directory that holds a `dbt_like_sql/`, else the checkout."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
+    """The nearest folder at or above the working directory that holds a `dbt_like_sql/`, else the checkout.
+
+    Raises:
+        ConfigurationError: there is none: the package is installed as a library and runs outside a project.
+    """
+    here, checkout = Path.cwd(), Path(__file__).parents[1]
+    for folder in (here, *here.parents, checkout):
         if (folder / "dbt_like_sql").is_dir():
             return folder
-    return Path(__file__).parents[1]
+    raise ConfigurationError(
+        "this folder is not inside a project: none above it holds a dbt_like_sql/",
+        where=str(here),
+        fix=f"change to a project's folder, or set {PROJECT}",
+    )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import batch_platform
 from batch_platform.errors import ConfigurationError
 from batch_platform.settings import Settings
 
@@ -92,3 +96,25 @@ def test_settings_that_cannot_be_read_are_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
         Settings.from_environment()
+
+
+def test_a_relative_lake_lies_in_the_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every process of a deployment must mean the same folder, wherever it was started."""
+    monkeypatch.setenv("BATCH_PLATFORM_PROJECT", str(tmp_path))
+    monkeypatch.setenv("BATCH_PLATFORM_LAKE", "tables")
+    assert Settings.from_environment().lake.root == str(tmp_path / "tables")
+
+
+def test_outside_a_project_nothing_is_written(tmp_path: Path) -> None:
+    """Installed as a library and run outside a project, the package must not make its own folder the project."""
+    package = tmp_path / "site-packages" / "batch_platform"
+    shutil.copytree(Path(batch_platform.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from batch_platform.settings import Settings; Settings.from_environment()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(package.parent), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert "is not inside a project" in done.stderr and "BATCH_PLATFORM_PROJECT" in done.stderr

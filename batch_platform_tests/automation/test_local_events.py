@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from batch_platform.automation import local_events
 from batch_platform.automation.local_events import speed_up_local_events
 
-_NORMAL = 1
+_NORMAL, _FULL = 1, 2
 
 _WRITER = """
 import sys
@@ -58,18 +59,33 @@ def _engine(path: Path) -> Engine:
     return create_engine(f"sqlite:///{path}", poolclass=NullPool)
 
 
+def _write_ahead(path: Path) -> Path:
+    """A database in write-ahead mode, as Dagster's are."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    return path
+
+
 def test_every_connection_is_synchronous_normal_however_often_it_was_asked_for(tmp_path: Path) -> None:
     speed_up_local_events()
     speed_up_local_events()
     assert event.contains(Engine, "connect", local_events._on_connect)
+    path = _write_ahead(tmp_path / "events.db")
     for _ in range(3):
-        with _engine(tmp_path / "events.db").connect() as connection:
+        with _engine(path).connect() as connection:
             assert connection.execute(text("PRAGMA synchronous")).scalar() == _NORMAL
     assert len(local_events._keepers) == 1
 
 
+def test_a_database_without_a_write_ahead_journal_waits_for_the_disk_as_before(tmp_path: Path) -> None:
+    """Not waiting could corrupt it; the model registry is such a database."""
+    with _engine(tmp_path / "mlflow.db").connect() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == _FULL
+    assert not local_events._keepers
+
+
 def test_the_connections_kept_open_are_bounded_and_the_evicted_ones_closed(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number}.db" for number in range(local_events._KEPT + 3)]
+    paths = [_write_ahead(tmp_path / f"{number}.db") for number in range(local_events._KEPT + 3)]
     first: sqlite3.Connection | None = None
     for path in paths:
         with _engine(path).begin() as connection:
