@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Nothing leaves the machine, also where Dagster runs without a home of its own.
+export DAGSTER_DISABLE_TELEMETRY := yes
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui test test-fast lint types check bench-quality clean
 
@@ -16,6 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; say which with: make install PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned versions; this takes a few minutes once."
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,s3,dev]'
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +11,8 @@ from batch_platform.automation.local_events import speed_up_local_events
 
 PACKAGE = Path(__file__).parent
 
+# Nothing leaves the machine, also where Dagster runs without this project's dagster.yaml.
+os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 speed_up_local_events()
 
 

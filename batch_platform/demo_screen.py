@@ -48,7 +48,7 @@ def _riskiest(settings: Settings, night: FirstNight, table: Predictions) -> Rend
     score = table.score_column
     top = rows.sort([score, *table.key], descending=[True] + [False] * len(table.key)).head(_RISKIEST)
     grid, risky = _grid(), rows.get_column("is_risky").sum()
-    title = f"The riskiest of {rows.height} flights of {tomorrow}, which is tomorrow; {risky} are marked risky"
+    title = f"Tomorrow, {tomorrow}: {rows.height:,} flights, {risky:,} marked risky; the riskiest are"
     for name, justify in _RISK_COLUMNS.items():
         grid.add_column(name, justify=justify)
     zone = table.calendar.timezone
@@ -107,7 +107,7 @@ def _next_steps(console: Console, settings: Settings, table: Predictions) -> Non
     )
     for name, text in (
         ("Tables", f"{lake}/<stage>/<name>: Delta Lake, one table per asset"),
-        ("Models", _short(settings.registry)),
+        ("Models", _short(settings.registry.rsplit("@", 1)[-1])),  # an address may hold a password
         ("Query", f'.venv/bin/python -c "{query}"'),
         ("The data", "real flights of 2013, replayed by whole weeks; the weather was observed: a perfect forecast"),
     ):

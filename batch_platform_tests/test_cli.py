@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from batch_platform.cli import main
+from batch_platform.cli import _seen_from, main
+from batch_platform.errors import ConfigurationError
 from batch_platform.models.artifact import save
 from batch_platform_tests.models.registered import Line, registered, settings_in
 from batch_platform_tests.predictions.tables import visits
@@ -113,6 +116,30 @@ def test_a_feature_of_the_wrong_type_is_one_line(command: Command, tmp_path: Pat
     found, _, err = command("score", "./tabular", "odd.parquet", "out.parquet")
     assert found == 6 and err.count("\n") == 1 and "distance" in err
     assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-13-01", "2026-02-30T09:00", "", "now\nthen", "9" * 5000])
+def test_a_moment_that_is_none_is_one_line_before_anything_is_loaded(
+    command: Command, tmp_path: Path, moment: str
+) -> None:
+    code, out, err = command("demo", "--now", moment)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and len(err) < 200
+    assert "is not an ISO time" in err and "2026-03-31T20:00" in err
+    assert not (tmp_path / "local").exists()
+
+
+def test_the_moment_of_a_demonstration_is_explained_with_an_example(command: Command) -> None:
+    code, out, _ = command("demo", "--help")
+    assert code == 0 and "batch-platform demo --now 2026-03-31T20:00" in " ".join(out.split())
+
+
+def test_a_moment_counts_in_the_pipelines_time_zone_and_is_not_in_the_future() -> None:
+    zone = ZoneInfo("America/New_York")
+    assert _seen_from(datetime(2026, 3, 31, 20), zone.key) == datetime(2026, 3, 31, 20, tzinfo=zone)
+    assert _seen_from(datetime(2026, 3, 31, 20, tzinfo=UTC), zone.key) == datetime(2026, 3, 31, 16, tzinfo=zone)
+    for future in (datetime(9999, 12, 31, 23, 59), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)):
+        with pytest.raises(ConfigurationError, match="is in the future"):
+            _seen_from(future, zone.key)
 
 
 def test_wrong_usage_and_help_are_told_without_loading_anything_heavy(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -189,3 +190,32 @@ def test_a_pipeline_may_read_the_snapshots_of_another(project: Project) -> None:
     graph = _graph(project)
     assert graph.get(asset_key("snapshots/orders")).group_name == "shared"
     assert asset_key("snapshots/orders") in graph.get(asset_key("features/order_features")).parent_keys
+
+
+def test_features_and_predictions_of_one_name_are_refused(project: Project) -> None:
+    """Both would keep their rejected rows in one table."""
+    documents = project.documents(PIPELINE)
+    _attributes(documents, PREDICTIONS)["name"] = "order_features"
+    project.declare(PIPELINE, documents)
+    told = _refusal(project)
+    assert f"{project.defs(PIPELINE)}, PredictionTable 'order_features'" in told
+    expected = "predictions/order_features and features/order_features would share the table quarantine/order_features"
+    assert expected in told
+
+
+def test_a_model_name_that_two_folders_use_is_refused_with_both(project: Project) -> None:
+    twin: dict[str, Any] = project.documents(PIPELINE)[FEATURES]
+    twin["attributes"]["models"] = "a_copy"
+    project.declare("a_copy", [twin])
+    shutil.copytree(project.sql(PIPELINE), project.sql("a_copy"))
+    told = _refusal(project)
+    assert f"{project.defs('a_copy')}, FeatureTables 'a_copy'" in told
+    files = f"{PIPELINE}/order_features.sql and a_copy/order_features.sql"
+    assert f"{files} would both be features/order_features" in told
+
+
+def test_a_folder_of_models_that_two_components_name_is_refused(project: Project) -> None:
+    project.declare("a_copy", [project.documents(PIPELINE)[FEATURES]])
+    told = _refusal(project)
+    assert f"FeatureTables '{PIPELINE}'" in told
+    assert "name the folder in one component only" in told

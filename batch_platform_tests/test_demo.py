@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,25 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_platform.automation.catch_up import load_definitions
+from batch_platform.cli import demonstrated
 from batch_platform.demo import DAYS_BEFORE, FirstNight, plan_first_night
-from batch_platform.features.component import feature_tables
+from batch_platform.errors import ConfigurationError
 from batch_platform.features.definition import FeatureTable
 from batch_platform.models.definition import ModelDefinition
-from batch_platform.models.training import windows_of
-from batch_platform.predictions.component import PredictionTable
+from batch_platform.models.registry import Registry
+from batch_platform.models.training_rows import windows_of
 from batch_platform.predictions.definition import Predictions
+from batch_platform_tests.models.registered import EXAMPLE, Line, settings_in
+from batch_platform_tests.pipelines.project import Project
 
 ZONE = ZoneInfo("America/New_York")
 Pipeline = tuple[FeatureTable, ModelDefinition, Predictions]
 
 
 def _pipeline() -> Pipeline:
-    _, tree = load_definitions()
-    components = tree.get_all_components(of_type=PredictionTable)
-    component = next(found for found in components if found.name == "flight_delay")
-    predictions, model = component.definition(tree.load_context)
-    assert model is not None
-    return feature_tables(tree.load_context)[component.features], model, predictions
+    return demonstrated(load_definitions()[1])
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +118,54 @@ def test_the_steps_name_what_they_write_besides(pipeline: Pipeline) -> None:
     assert besides[predictions.table] == (predictions.quarantine,)
     assert {step.table for step in night.steps if not step.in_lake} == {model.table}
     assert _keys(night, "snapshots/aircraft") == {""}
+
+
+@pytest.mark.parametrize(
+    "now",
+    [datetime(1, 1, 1, tzinfo=UTC), datetime(2025, 1, 6, tzinfo=ZONE), datetime(2025, 8, 1, tzinfo=ZONE)],
+    ids=["before time", "the first day", "before a version could learn"],
+)
+def test_a_night_before_the_first_model_is_refused(pipeline: Pipeline, now: datetime) -> None:
+    with pytest.raises(ConfigurationError, match=f"serves from {pipeline[1].calendar.first} on"):
+        plan_first_night(*pipeline, now)
+
+
+def test_the_earliest_night_is_complete(pipeline: Pipeline) -> None:
+    model = pipeline[1]
+    first = model.calendar.start_of(model.calendar.first)
+    night = plan_first_night(*pipeline, first + timedelta(days=DAYS_BEFORE + 2))
+    assert night.windows == (model.calendar.first,)
+    _refuse_gaps(night, pipeline)
+    with pytest.raises(ConfigurationError):
+        plan_first_night(*pipeline, first + timedelta(days=DAYS_BEFORE - 1))
+
+
+def test_a_model_is_there_if_the_registry_holds_it(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Dagster remembers versions of a registry that was deleted; the registry itself does not."""
+    night = plan_first_night(*pipeline, datetime(2026, 4, 14, 9, tzinfo=ZONE))
+    model = pipeline[1]
+    (held,) = (step.held for step in night.steps if step.table == model.table)
+    settings = settings_in(tmp_path)
+    assert held is not None and not held(settings)
+    window: dict[str, Any] = {"window": "2026-04-01", "window_start": datetime(2026, 4, 1, tzinfo=ZONE)}
+    Registry(settings).register(model.name, Line(0.5), EXAMPLE, **window, metrics={}, parameters={})
+    assert set(held(settings)) == {"2026-04-01"} < {*night.windows}
+
+
+def test_without_its_pipeline_or_model_the_demonstration_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCH_PLATFORM_PROJECT", str(tmp_path))
+    project = Project.create(tmp_path)
+    project.add("repeat_purchase")
+    with project.tree() as tree, pytest.raises(ConfigurationError, match="predictions/flight_delay, which no pipeline"):
+        demonstrated(tree)
+
+    documents: list[dict[str, Any]] = [dict(document) for document in project.documents("repeat_purchase")]
+    kept = [document for document in documents if document["type"] != "batch_platform.ModelVersion"]
+    for document in kept:
+        if document["type"] == "batch_platform.PredictionTable":
+            document["attributes"] |= {"name": "flight_delay", "version": 1}
+    project.declare("repeat_purchase", kept)
+    with project.tree() as tree, pytest.raises(ConfigurationError, match="trains the model 'repeat_purchase', which"):
+        demonstrated(tree)

@@ -1,19 +1,23 @@
 """Materializing what is missing, through Dagster, in as few runs as its partitions allow.
 
-Belongs here: finding out what is missing and running it in this process. Does not belong here: deciding what is
-wanted (`demo.py`), or computing anything.
+Belongs here: finding out what is missing, running it in this process, and saying why it is missing still. Does not
+belong here: deciding what is wanted (`demo.py`), or computing anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from batch_platform.automation.reporting import asset_key
-from batch_platform.errors import BatchPlatformError
+from batch_platform.automation.reporting import ERROR_CHECK, asset_key
+from batch_platform.errors import BatchPlatformError, ConfigurationError
+from batch_platform.lake.digest import combine
+from batch_platform.lake.log import Recorded
+from batch_platform.lake.provenance import InputRead
 from batch_platform.lake.table import Table
 from batch_platform.settings import Settings
 
@@ -33,6 +37,7 @@ class Wanted:
         with_tables: further tables that the same step writes.
         in_lake: whether the table lies in the lake; model versions lie in the registry.
         sql_digest: of the SQL that makes it now; partitions that another SQL made count as missing. None: any will do.
+        held: for what does not lie in the lake, the keys that its own store holds; None: what Dagster knows will do.
     """
 
     table: str
@@ -40,6 +45,7 @@ class Wanted:
     with_tables: tuple[str, ...] = ()
     in_lake: bool = True
     sql_digest: str | None = None
+    held: Callable[[Settings], Collection[str]] | None = None
 
 
 class RunFailedError(BatchPlatformError):
@@ -49,15 +55,36 @@ class RunFailedError(BatchPlatformError):
 
 
 def missing(wanted: Wanted, settings: Settings, instance: dg.DagsterInstance) -> list[str]:
-    """The keys that Dagster does not know as materialized, or that the lake does not hold as they should be now."""
+    """The keys that Dagster does not know as materialized, or that are not held as they should be now.
+
+    In the lake, a partition is as it should be if the present SQL made it from what its inputs hold now.
+    """
     if wanted.keys == ("",):
         known = {""} if instance.get_latest_materialization_event(asset_key(wanted.table)) else set()
     else:
         known = set(instance.get_materialized_partitions(asset_key(wanted.table)))
     if wanted.in_lake:
         made = Table(settings.lake, wanted.table).records(wanted.keys)
-        known &= {key for key, recorded in made.items() if wanted.sql_digest in (None, recorded.sql_digest)}
+        current = {key: found for key, found in made.items() if wanted.sql_digest in (None, found.sql_digest)}
+        known &= current.keys() - _outdated(current, settings)
+    elif wanted.held is not None:
+        known &= set(wanted.held(settings))
     return [key for key in wanted.keys if key not in known]
+
+
+def refuse_missing(wanted: Wanted, settings: Settings, instance: dg.DagsterInstance) -> None:
+    """After its runs, a step's partitions must be there; one that failed among good ones fails no run.
+
+    Raises:
+        RunFailedError: naming the first partition that is missing still, and the reason that its run gave.
+    """
+    lacking = missing(wanted, settings, instance)
+    if not lacking:
+        return
+    place = f"{wanted.table}[{lacking[0]}]" if lacking[0] else wanted.table
+    more = f" [and {len(lacking) - 1} more partitions are missing]" if len(lacking) > 1 else ""
+    reason = _reported(instance, wanted.table, lacking[0]) or "is not there as it should be, although its run succeeded"
+    raise RunFailedError(f"{reason}{more}", where=place, fix="look at the run in the UI: make ui")
 
 
 def materialize(
@@ -96,12 +123,65 @@ def materialize(
 
 
 def load_definitions() -> tuple[dg.Definitions, dg.ComponentTree]:
-    """The project's definitions and the components they come from."""
+    """The project's definitions and the components they come from.
+
+    Raises:
+        ConfigurationError: a pipeline cannot be loaded; the reason alone, without what Dagster wraps around it.
+    """
     from batch_platform.definitions import PACKAGE
     from batch_platform.definitions import defs as location
 
-    tree = dg.ComponentTree.for_project(PACKAGE)
-    return location(), tree
+    try:
+        return location(), dg.ComponentTree.for_project(PACKAGE)
+    except Exception as error:
+        chain = list(_chain(error))
+        known = next((link for link in chain if isinstance(link, BatchPlatformError)), None)
+        if known is not None:
+            raise known from None
+        text = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+        raise ConfigurationError(
+            f"a pipeline cannot be loaded: {text[:400]}", fix="correct it; `dg check yaml` says more"
+        ) from None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that led to it, as a traceback would show them: the last one is the innermost."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _outdated(made: dict[str, Recorded], settings: Settings) -> set[str]:
+    """The partitions of one table that were made from what an input does not hold any more."""
+    reads: dict[str, dict[str, InputRead]] = {}
+    for key, found in made.items():
+        for table, read in found.record.inputs.items():
+            reads.setdefault(table, {})[key] = read
+    return {key for table, wanted in reads.items() for key in _changed(Table(settings.lake, table), wanted)}
+
+
+def _changed(table: Table, reads: dict[str, InputRead]) -> Iterator[str]:
+    """The readers whose stretch of the table has another content now; the table's log is read once for all."""
+    stretches = {key: read.partitions or ("", "") for key, read in reads.items()}
+    lowest, highest = min(first for first, _ in stretches.values()), max(last for _, last in stretches.values())
+    records = table.records(key for key in table.partitions() if lowest <= key <= highest)
+    digests = {key: records[key].record.digest for key in sorted(records)}
+    for reader, (first, last) in stretches.items():
+        now = [digest for key, digest in digests.items() if first <= key <= last]
+        # Whoever reads exactly one partition may have recorded its digest as it is.
+        if reads[reader].digest not in (combine(now), *(now if len(now) == 1 else ())):
+            yield reader
+
+
+def _reported(instance: dg.DagsterInstance, table: str, partition: str) -> str:
+    """What the newest evaluation of the check `ERROR_CHECK` says about a partition; empty where it says nothing."""
+    check = dg.AssetCheckKey(asset_key(table), ERROR_CHECK)
+    chosen = PartitionKeyFilter(key=partition or None)
+    for record in instance.event_log_storage.get_asset_check_execution_history(check, 1, partition_filter=chosen):
+        if record.evaluation is not None and not record.evaluation.passed:
+            return record.evaluation.description or ""
+    return ""
 
 
 def _stretches(order: Sequence[str], keys: Sequence[str], chunk: int) -> list[list[str]]:

@@ -6,7 +6,7 @@ read (`inputs.py`), the meaning of the SQL (`sql.py`) or of the contract (`contr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -35,6 +35,7 @@ def build(features: FeatureTable, lake: Lake, keys: Sequence[str], run: Run, met
 
     Raises:
         LakeError: the lake cannot be read or written; no partition has changed then.
+        BatchPlatformError: a transient one, so that the whole run is tried again; no partition has changed then.
     """
     outcomes: dict[str, PartitionOutcome] = {}
     known: list[str] = []
@@ -54,14 +55,14 @@ def build(features: FeatureTable, lake: Lake, keys: Sequence[str], run: Run, met
             checks = (CheckOutcome("inputs_are_fresh", False, str(error)),)
             outcomes[key] = PartitionOutcome(key, error=error, checks=checks)
     writer = _Writer(features, lake, inputs)
-    for key, rows in query(features, inputs, ready):
+    for key, answer in query(features, inputs, ready):
         try:
-            if isinstance(rows, BatchPlatformError):
-                raise rows
-            outcomes[key] = writer.accept(key, rows)
-        except LakeError:
-            raise
+            if isinstance(answer, BatchPlatformError):
+                raise answer
+            outcomes[key] = writer.accept(key, answer.rows, answer.shown)
         except BatchPlatformError as error:
+            if error.transient or isinstance(error, LakeError):
+                raise
             outcomes[key] = PartitionOutcome(key, error=error)
     noted = writer.commit(run, meter)
     return [outcomes[key].noting(noted) for key in keys]
@@ -76,7 +77,7 @@ class _Writer:
         self.files: dict[str, dict[str, list[DataFile]]] = {"valid": {}, "rejected": {}}
         self.kept: dict[str, dict[str, PartitionRecord]] = {"valid": {}, "rejected": {}}
 
-    def accept(self, key: str, rows: pa.Table) -> PartitionOutcome:
+    def accept(self, key: str, rows: pa.Table, shown: Mapping[str, tuple[str, str] | None]) -> PartitionOutcome:
         """Apply the contract to a partition's rows and write both files, invisible as yet."""
         features = self.features
         contract = features.contract
@@ -101,7 +102,7 @@ class _Writer:
         ledger = Ledger(rows.num_rows, {"valid": valid.num_rows, "quarantined": rejected.num_rows})
         self.files["valid"][key] = [self.valid.write(key, valid)]
         self.files["rejected"][key] = [self.rejected.write(key, rejected)]
-        self.kept["valid"][key] = PartitionRecord(digest, ledger, inputs)
+        self.kept["valid"][key] = PartitionRecord(digest, ledger, inputs, rejected=rejected_digest)
         self.kept["rejected"][key] = PartitionRecord(
             rejected_digest, Ledger(rejected.num_rows, {"quarantined": rejected.num_rows}), inputs
         )
@@ -111,7 +112,7 @@ class _Writer:
             rows=valid.num_rows,
             metadata={"ledger": str(ledger), "inputs": describe_reads(inputs)},
             checks=feature_checks(
-                Reads(features.readings, inputs, key, self._decision(key)), verdict, features.model.key, ledger
+                Reads(features.readings, shown, key, self._decision(key)), verdict, features.model.key, ledger
             ),
             extra={
                 features.quarantine: PartitionOutcome(

@@ -25,10 +25,13 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Reads:
-    """What one partition read: `inputs` as recorded, against what `readings` permit at the `decision` time."""
+    """What one partition was shown, against what `readings` permit at the `decision` time.
+
+    `shown` comes from the connection in which the query ran: table -> first and last partition, None for none.
+    """
 
     readings: Sequence[Reading]
-    inputs: Mapping[str, InputRead]
+    shown: Mapping[str, tuple[str, str] | None]
     key: str
     decision: datetime
 
@@ -79,10 +82,9 @@ def _inputs_are_fresh(reads: Reads) -> CheckOutcome:
         permitted = reading.keys(reads.key)
         if reading.timeline.calendar is None or not permitted:
             continue
-        read = reads.inputs.get(reading.timeline.table)
-        if read is None or read.partitions is None or read.partitions[1] != permitted[-1]:
-            found = read.partitions[1] if read and read.partitions else "nothing"
-            late.append(f"{reading.timeline.table}: expected {permitted[-1]}, read {found}")
+        shown = reads.shown.get(reading.timeline.table)
+        if shown is None or shown[1] != permitted[-1]:
+            late.append(f"{reading.timeline.table}: expected {permitted[-1]}, read {shown[1] if shown else 'nothing'}")
     return CheckOutcome("inputs_are_fresh", not late, "; ".join(late) or "each input is as new as it can be")
 
 
@@ -90,11 +92,11 @@ def _no_future(reads: Reads) -> CheckOutcome:
     future = []
     for reading in reads.readings:
         calendar, available = reading.timeline.calendar, reading.timeline.available
-        read = reads.inputs.get(reading.timeline.table)
-        if calendar is None or available is None or read is None or read.partitions is None:
+        shown = reads.shown.get(reading.timeline.table)
+        if calendar is None or available is None or shown is None:
             continue
-        known = available.after(calendar.start_of(read.partitions[1]))
+        known = available.after(calendar.start_of(shown[1]))
         if known > reads.decision:
-            future.append(f"{reading.timeline.table}[{read.partitions[1]}] is known at {known:%Y-%m-%d %H:%M}")
+            future.append(f"{reading.timeline.table}[{shown[1]}] is known at {known:%Y-%m-%d %H:%M}")
     decision = f"decision time {reads.decision:%Y-%m-%d %H:%M %Z}"
     return CheckOutcome("no_future", not future, "; ".join(future) or f"all inputs known by the {decision}")

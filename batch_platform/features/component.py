@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import dagster as dg
@@ -63,9 +64,27 @@ class FeatureTables(Declaration):
             self._tables = self._read_tables(context)
         return self._tables
 
+    @property
+    def _folder(self) -> Path:
+        return Settings.from_environment().sql_models / self.models
+
+    def _refuse_namesakes(self, context: dg.ComponentLoadContext) -> None:
+        """Refuse a model of the same name in another folder, or one folder twice: both would write one table."""
+        own = {path.stem for path in self._folder.glob("*.sql")}
+        met = False
+        for other in context.component_tree.get_all_components(of_type=FeatureTables):
+            if other._folder == self._folder and not met:
+                met = True
+                continue
+            twins = sorted(own & {path.stem for path in other._folder.glob("*.sql")})
+            if twins:
+                raise ConfigurationError(
+                    f"{other.models}/{twins[0]}.sql and {self.models}/{twins[0]}.sql would both be features/{twins[0]}",
+                    fix="rename one of them, or name the folder in one component only",
+                )
+
     def _read_tables(self, context: dg.ComponentLoadContext) -> list[FeatureTable]:
-        folder = Settings.from_environment().sql_models / self.models
-        models, contracts = load_models(folder), load_contracts(folder)
+        models, contracts = load_models(self._folder), load_contracts(self._folder)
         known, known_at = snapshot_timelines(context), Offset.parse(self.known_at)
         tolerance = Tolerance.parse(self.quarantine.stop_above)
         tables = []
@@ -83,6 +102,7 @@ class FeatureTables(Declaration):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One step for each model: its table, its quarantine, its checks."""
         with declared(context, "FeatureTables", self.models):
+            self._refuse_namesakes(context)
             tables = self.tables(context)
         return dg.Definitions(assets=[self._step(context, table) for table in tables])
 

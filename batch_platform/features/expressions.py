@@ -5,7 +5,6 @@ What belongs here: which expressions are allowed, and applying them. What does n
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from batch_platform.features.rules import RowRule, shown
+from batch_platform.features.volatile import first_volatile
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,7 +63,6 @@ class ExpressionIsTrue(RowRule):
 
         try:
             tree = sqlglot.parse_one(expression, dialect="duckdb")
-            tokens = sqlglot.tokenize(expression, dialect="duckdb")
         except sqlglot.errors.SqlglotError as error:
             raise ValueError(f"is not SQL: {str(error).splitlines()[0]}") from None
         if tree.find(exp.Query, exp.Window, exp.Unnest, exp.Explode, exp.Block, exp.Command):
@@ -76,9 +75,8 @@ class ExpressionIsTrue(RowRule):
             raise ValueError(f"reads {', '.join(unknown)}, which the model does not declare")
         if not named:
             raise ValueError("reads no column")
-        words = {token.text.lower() for token in tokens if token.token_type != sqlglot.TokenType.STRING}
-        if moody := sorted((words & (_volatile() | _CLOCK)) - named):
-            raise ValueError(f"depends on more than the row: {', '.join(moody)}")
+        if found := first_volatile(expression, "the expression"):
+            raise ValueError(f"depends on more than the row: {found[0]}")
         rule = cls(expression, tuple(c for c in types if c.lower() in named), label)
         try:
             with _rows_under_test(pl.DataFrame(schema=types).select(rule.reads)) as connection:
@@ -109,17 +107,7 @@ def kept_by_all(rules: Sequence[ExpressionIsTrue], rows: pl.DataFrame) -> list[b
         return [False] * len(rules)
 
 
-# Words that read the clock and are not listed as volatile functions.
-_CLOCK = {"age", "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
 _thread = threading.local()
-
-
-@functools.cache
-def _volatile() -> frozenset[str]:
-    """DuckDB's functions that depend on more than their arguments."""
-    query = "select distinct lower(function_name) from duckdb_functions() where stability <> 'CONSISTENT'"
-    with _sandbox() as connection:
-        return frozenset(name for (name,) in connection.execute(query).fetchall())
 
 
 @contextmanager

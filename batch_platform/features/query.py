@@ -7,26 +7,24 @@ Belongs here: cutting a range into passes and keeping one pass ahead. Does not b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
-
-import pyarrow as pa
 
 from batch_platform.errors import BatchPlatformError, LakeError
 from batch_platform.features.definition import FeatureTable
 from batch_platform.features.inputs import Inputs
-from batch_platform.features.ranges import names_only_its_inputs
-from batch_platform.features.sandbox import Sandbox
+from batch_platform.features.sandbox import Answer, Sandbox
+from batch_platform.partitions import Window
 
 PASS_ROWS = 1_000_000
 """The most input rows of one pass, each counted once for every partition that sees it."""
 
-Result: TypeAlias = pa.Table | BatchPlatformError
+Result: TypeAlias = Answer | BatchPlatformError
 
 
 def query(features: FeatureTable, inputs: Inputs, keys: Sequence[str]) -> Iterator[tuple[str, Result]]:
-    """Each partition with its rows, or with the error that its query ended in.
+    """Each partition with its answer, or with the error that its query ended in.
 
     The next pass runs while the caller works on the rows of this one.
 
@@ -34,14 +32,13 @@ def query(features: FeatureTable, inputs: Inputs, keys: Sequence[str]) -> Iterat
         LakeError: an input cannot be read.
     """
     sandbox = Sandbox(features.model, features.readings, inputs.opened)
-    at_once = names_only_its_inputs(features.model.compile_range(), features.model.inputs)
 
     def run(part: Sequence[str]) -> dict[str, Result]:
         windows = {key: features.calendar.window(key) for key in part}
-        together = sandbox.query_range(windows) if at_once and len(part) > 1 else None
+        together = _together(sandbox, windows) if len(part) > 1 else None
         if together is not None:
             return dict(together)
-        return {key: _alone(sandbox, features, key) for key in part}
+        return {key: _alone(sandbox, key, window) for key, window in windows.items()}
 
     try:
         with ThreadPoolExecutor(1) as pool:
@@ -56,9 +53,18 @@ def query(features: FeatureTable, inputs: Inputs, keys: Sequence[str]) -> Iterat
         sandbox.close()
 
 
-def _alone(sandbox: Sandbox, features: FeatureTable, key: str) -> Result:
+def _together(sandbox: Sandbox, windows: Mapping[str, Window]) -> dict[str, Answer] | None:
     try:
-        return sandbox.query(key, features.calendar.window(key))
+        return sandbox.query_range(windows)
+    except LakeError:
+        raise
+    except BatchPlatformError:  # a template may fail for one window alone
+        return None
+
+
+def _alone(sandbox: Sandbox, key: str, window: Window) -> Result:
+    try:
+        return sandbox.query(key, window)
     except LakeError:
         raise
     except BatchPlatformError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -20,14 +20,15 @@ from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batch_platform.errors import ConfigurationError, first_line
+from batch_platform.features.volatile import FIX, first_volatile
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import Window
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CONFIG = {"key", "lookback"}
 
-CALENDAR = "_calendar"
-"""In a range: one row for each partition to be computed, with what that partition may read."""
+PLACEHOLDER = "calendar:"
+"""How the identifiers begin that stand for what differs between the partitions of a range."""
 
 
 @dataclass(frozen=True)
@@ -64,23 +65,44 @@ class SqlModel:
         """The query for the partition with this window.
 
         Raises:
-            ConfigurationError: the template fails, with its file and line.
+            ConfigurationError: the template fails, or what it says gives another result each time: `file:line: ...`.
         """
-        return _render(self.path, self.template, _Mentions(), _literals(window))
+        sql = _render(self.path, self.template, _Mentions(), _literals(window))
+        _refuse_volatile(self.path, self.template, sql)
+        return sql
 
-    def compile_range(self) -> str:
-        """The same query for every row of the relation `CALENDAR`, to be used as a lateral subquery of it.
+    def compile_range(self, windows: Iterable[Window]) -> str | None:
+        """The query with a placeholder for each input and for either end of the window.
 
-        An input becomes a call of the table macro of its name with the first and the last partition that the
-        calendar's row permits; the window's ends become columns of the calendar.
+        Returns:
+            The text, in which `placeholder(table)`, `placeholder("window_start")` and `placeholder("window_end")`
+            stand for what differs between partitions; None if for one of the windows the template says anything
+            else than this text with the partition's own values in their place.
+
+        Raises:
+            ConfigurationError: the template fails.
         """
-        columns = _Window(calendar_column("window_start"), calendar_column("window_end"))
-        return _render(self.path, self.template, _Mentions(correlated=True), columns)
+        marks = _Window(placeholder("window_start"), placeholder("window_end"))
+        marked = _render(self.path, self.template, _Mentions(placeholder), marks)
+        plain = {placeholder(table): _relation(table) for table in self.inputs}
+        for window in windows:
+            own = _literals(window)
+            values = plain | {marks.start: own.start, marks.end: own.end}
+            if fill(marked, values) != _render(self.path, self.template, _Mentions(), own):
+                return None
+        return marked
 
 
-def calendar_column(name: str) -> str:
-    """A column of the calendar, under a name that no column of a model can have by accident."""
-    return f"{CALENDAR}.{quote_identifier(f'calendar:{name}')}"
+def placeholder(name: str) -> str:
+    """What stands for an input or an end of the window: an identifier that no model has by accident."""
+    return quote_identifier(f"{PLACEHOLDER}{name}")
+
+
+def fill(marked: str, values: Mapping[str, str]) -> str:
+    """A text with values in the place of its placeholders."""
+    for mark, value in values.items():
+        marked = marked.replace(mark, value)
+    return marked
 
 
 def load_models(folder: Path) -> list[SqlModel]:
@@ -109,25 +131,27 @@ def load_model(path: Path) -> SqlModel:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigurationError("is not UTF-8", where=f"{path}:{line}", fix="save it as UTF-8") from error
     mentions = _Mentions()
-    _render(path, template, mentions, _literals(None))
-    return SqlModel(path.stem, path, template, tuple(mentions.tables), _key(path, mentions), _lookback(path, mentions))
+    sql = _render(path, template, mentions, _literals(None))
+    model = SqlModel(path.stem, path, template, tuple(mentions.tables), _key(path, mentions), _lookback(path, mentions))
+    _refuse_volatile(path, template, sql)
+    return model
 
 
 class _Mentions:
     """Collects what a template says about itself while it renders."""
 
-    def __init__(self, correlated: bool = False) -> None:
-        self.correlated = correlated
+    def __init__(self, spell: Callable[[str], str] | None = None) -> None:
+        self.spell = spell or _relation
         self.tables: list[str] = []
         self.config: dict[str, object] = {}
 
     def source(self, stage: str, name: str) -> str:
         if stage != "snapshots":
             raise ConfigurationError(f"source({stage!r}, ...) is unknown", fix="use source('snapshots', '<name>')")
-        return self._relation("snapshots", name)
+        return self._mention("snapshots", name)
 
     def ref(self, name: str) -> str:
-        return self._relation("features", name)
+        return self._mention("features", name)
 
     def configure(self, **settings: object) -> str:
         unknown = sorted(settings.keys() - _CONFIG)
@@ -136,16 +160,16 @@ class _Mentions:
         self.config |= settings
         return ""
 
-    def _relation(self, stage: str, name: str) -> str:
+    def _mention(self, stage: str, name: str) -> str:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} is not a table name", fix="use lower case letters, digits and _")
         if f"{stage}/{name}" not in self.tables:
             self.tables.append(f"{stage}/{name}")
-        relation = f"{quote_identifier(stage)}.{quote_identifier(name)}"
-        if not self.correlated:
-            return relation
-        first, last = (calendar_column(f"{end}:{stage}/{name}") for end in ("first", "last"))
-        return f"{relation}({first}, {last})"
+        return self.spell(f"{stage}/{name}")
+
+
+def _relation(table: str) -> str:
+    return ".".join(quote_identifier(part) for part in table.split("/"))
 
 
 @dataclass(frozen=True)
@@ -181,6 +205,17 @@ def _render(path: Path, template: str, mentions: _Mentions, window: _Window) -> 
 
 def _refuse(path: Path, line: int, message: str) -> NoReturn:
     raise ConfigurationError(message, where=f"{path}:{line}") from None
+
+
+def _refuse_volatile(path: Path, template: str, sql: str) -> None:
+    """Refuse what gives another result each time, at the line of the template that says it."""
+    found = first_volatile(sql, str(path))
+    if found:
+        word, at = found
+        said, lines = sql.split("\n")[at - 1], [line.lower() for line in template.split("\n")]
+        places = [number for number, line in enumerate(lines, 1) if line == said.lower()]
+        places += [number for number, line in enumerate(lines, 1) if word in line]
+        _refuse(path, places[0] if places else 1, f"{word} gives another result each time ({FIX})")
 
 
 def _template_line(error: BaseException) -> int:

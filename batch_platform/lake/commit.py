@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from batch_platform.errors import LakeError, first_line
 from batch_platform.lake.data_file import DataFile, partition_folder
-from batch_platform.lake.log import live_files, newest_records
+from batch_platform.lake.log import live_files, newest_records, reading
 from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, PartitionRecord, Provenance, Stage
 from batch_platform.lake.schema import added_columns, storage_schema
 from batch_platform.lake.table import Table
@@ -92,8 +92,8 @@ def replace_partitions(
 
     Raises:
         ProvenanceError: the provenance is incomplete or a ledger does not balance.
-        LakeError: a file lies outside its partition or does not exist, the schema is not compatible with the
-            table's, the store refuses, or other writers kept winning for `ATTEMPTS` attempts.
+        LakeError: a file is named twice, lies outside its partition or does not exist, the schema is
+            not compatible with the table's, the store refuses, or other writers kept winning for `ATTEMPTS` attempts.
     """
     provenance.refuse_if_incomplete(table.name)
     _refuse_strangers(table, files, provenance)
@@ -106,7 +106,9 @@ def replace_partitions(
         raise LakeError(error.what, where=table.name, fix=error.fix) from error
     for attempt in range(ATTEMPTS):
         delta = table.open() or _create(table, schema, partitioned)
-        if bool(delta.metadata().partition_columns) != partitioned:
+        with reading(table.name):
+            has_partitions = bool(delta.metadata().partition_columns)
+        if has_partitions != partitioned:
             raise LakeError("is with partitions in one run and without in another", where=table.name)
         _adapt_schema(table, delta, schema)
         base = int(delta.version())
@@ -155,6 +157,9 @@ def _refuse_strangers(table: Table, files: Mapping[str, Sequence[DataFile]], pro
             inside = file.path.startswith(folder) and "/" not in file.path[len(folder) :]
             if file.partition != key or not inside:
                 raise LakeError(f"file {file.path!r} lies outside partition {key!r}", where=table.name)
+        full = [file.path for file in members if file.rows]
+        if len(set(full)) < len(full):
+            raise LakeError(f"a file of partition {key!r} is named twice", where=table.name, fix="name it once")
         if not members:
             raise LakeError(f"partition {key!r} has no file", where=table.name, fix="write a zero-row file")
 
@@ -186,10 +191,10 @@ def _create(table: Table, schema: pa.Schema, partitioned: bool) -> DeltaTable:
         pass  # another writer created it at the same moment
     except (DeltaError, OSError) as error:
         raise LakeError(f"cannot be created: {first_line(error)}", where=table.name) from error
-    try:
-        return DeltaTable(table.uri, storage_options=dict(table.lake.options))
-    except (TableNotFoundError, DeltaError, OSError) as error:
-        raise LakeError(f"cannot be opened: {first_line(error)}", where=table.name) from error
+    created = table.open()
+    if created is None:
+        raise LakeError("is gone as soon as it was created", where=table.name, fix="check who else changes the lake")
+    return created
 
 
 def _adapt_schema(table: Table, delta: DeltaTable, schema: pa.Schema) -> None:
@@ -206,7 +211,8 @@ def _adapt_schema(table: Table, delta: DeltaTable, schema: pa.Schema) -> None:
         pass  # the next look at the table tells whether someone else added them
     except (DeltaError, OSError) as error:
         raise LakeError(f"columns cannot be added: {first_line(error)}", where=table.name) from error
-    delta.update_incremental()
+    with reading(table.name):
+        delta.update_incremental()
 
 
 def _actions(

@@ -10,16 +10,17 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from batch_platform.errors import ProvenanceError
+from batch_platform.errors import LakeError, ProvenanceError, first_line
 
 METADATA_KEY = "batch_platform"
+FORMAT = 1
 WHOLE_TABLE = ""
 """Stands for the partition key of a table that has no partitions."""
 
@@ -78,18 +79,22 @@ class ModelUsed:
 
 @dataclass(frozen=True)
 class PartitionRecord:
-    """One partition's part of a commit: its content digest, its ledger and what it was made from."""
+    """One partition's part of a commit: its content digest, its ledger and what it was made from.
+
+    `rejected` is the digest of the rows that stand in quarantine instead; empty where a table has no quarantine.
+    """
 
     digest: str
     ledger: Ledger
     inputs: Mapping[str, InputRead] = field(default_factory=dict)
     sources: tuple[SourceRead, ...] = ()
     model: ModelUsed | None = None
+    rejected: str = ""
 
     @property
-    def content(self) -> tuple[str, Ledger, tuple[SourceRead, ...], ModelUsed | None]:
+    def content(self) -> tuple[str, Ledger, tuple[SourceRead, ...], ModelUsed | None, str]:
         """What must be equal for a rerun to have changed nothing."""
-        return (self.digest, self.ledger, self.sources, self.model)
+        return (self.digest, self.ledger, self.sources, self.model, self.rejected)
 
 
 @cache
@@ -127,7 +132,8 @@ class Provenance:
     """The record of one commit. Complete, or the commit is refused.
 
     `seconds` is wall time and `cost` is in dollars (see `telemetry.cost`). `quarantine_version` is the version
-    of the quarantine table that holds this commit's rejected rows, committed before this one.
+    of the quarantine table that holds this commit's rejected rows, committed before this one. `format` grows when
+    older platforms would misread the record; a field that they may ignore does not make it grow.
     """
 
     stage: Stage
@@ -140,6 +146,7 @@ class Provenance:
     quarantine_version: int | None = None
     package_version: str = field(default_factory=installed_version)
     git_commit: str = field(default_factory=running_commit)
+    format: int = FORMAT
 
     def refuse_if_incomplete(self, table: str) -> None:
         """Check that nothing is missing and that each ledger balances.
@@ -183,20 +190,40 @@ class Provenance:
 
     @classmethod
     def from_json(cls, text: str) -> Provenance:
-        """Read a record back from a table's log."""
-        raw = json.loads(text)
-        partitions = {key: _partition_record(value) for key, value in raw.pop("partitions").items()}
-        return cls(stage=Stage(raw.pop("stage")), partitions=partitions, **raw)
+        """Read a record back from a table's log; fields that this version does not know are left out.
+
+        Raises:
+            LakeError: it is no record, or a newer platform wrote it in a format that this one would misread.
+        """
+        try:
+            raw = json.loads(text)
+            written = int(raw.get("format", FORMAT))
+            if written > FORMAT:
+                raise LakeError(
+                    f"the provenance record has format {written}, this platform reads up to {FORMAT}",
+                    fix=f"use batch-platform {raw.get('package_version', 'of a newer version')} or newer",
+                )
+            partitions = {key: _partition_record(value) for key, value in raw["partitions"].items()}
+            return cls(**_known(cls, {**raw, "stage": Stage(raw["stage"]), "partitions": partitions}))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise LakeError(f"the provenance record cannot be read: {first_line(error)}") from error
 
 
-def _partition_record(raw: dict[str, Any]) -> PartitionRecord:
-    return PartitionRecord(
-        digest=raw["digest"],
-        ledger=Ledger(**raw["ledger"]),
-        inputs={
-            name: InputRead(read["version"], read["digest"], tuple(read["partitions"]) if read["partitions"] else None)
-            for name, read in raw["inputs"].items()
-        },
-        sources=tuple(SourceRead(**source) for source in raw["sources"]),
-        model=ModelUsed(**raw["model"]) if raw["model"] else None,
-    )
+def _known(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that are fields of a dataclass."""
+    return {item.name: raw[item.name] for item in fields(kind) if item.name in raw}
+
+
+def _partition_record(raw: Mapping[str, Any]) -> PartitionRecord:
+    parts = {
+        "ledger": Ledger(**_known(Ledger, raw["ledger"])),
+        "inputs": {name: _input_read(read) for name, read in raw.get("inputs", {}).items()},
+        "sources": tuple(SourceRead(**_known(SourceRead, source)) for source in raw.get("sources", ())),
+        "model": ModelUsed(**_known(ModelUsed, raw["model"])) if raw.get("model") else None,
+    }
+    return PartitionRecord(**_known(PartitionRecord, {**raw, **parts}))
+
+
+def _input_read(raw: Mapping[str, Any]) -> InputRead:
+    stretch = tuple(raw["partitions"]) if raw.get("partitions") else None
+    return InputRead(**_known(InputRead, {**raw, "partitions": stretch}))

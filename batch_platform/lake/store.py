@@ -23,6 +23,10 @@ from batch_platform.errors import ConfigurationError, LakeError, first_line
 
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
 _PIECE_BYTES = 4 << 20  # smaller than the stream's buffer: delta-rs takes what that flushes, but no Arrow buffer
+ROW_GROUP_ROWS = 65_536
+"""Rows of a row group, the least that is read of a file: a divisor of the rows of a shard."""
+
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)
 _CREDENTIAL = re.compile(
     "secret|token|password|credential|authorization|(access|account|storage|master|sas|service_account)_?key", re.I
 )
@@ -68,7 +72,8 @@ class Lake:
             OSError: it does not exist or cannot be reached.
         """
         if self.is_local:
-            return pa.memory_map(f"{self.uri(table)}/{path}")
+            # Not mapped into memory: reading beyond the end of a file that was cut short would end the process.
+            return pa.OSFile(f"{self.uri(table)}/{path}", "rb")
         return self._store(table).open_input_file(path)
 
     def size(self, table: str, path: str) -> int | None:
@@ -89,8 +94,7 @@ class Lake:
     def write_parquet(self, table: str, path: str, rows: pa.Table) -> int:
         """Write one Parquet file into a table's folder, whole or not at all; returns its size in bytes.
 
-        `path` is relative to the table's folder. A file that exists already is kept: names derive from
-        content or from a fingerprint of everything that determines it.
+        `path` is relative to the table's folder. A file that exists already is kept: names derive from content.
 
         Raises:
             LakeError: the rows have no Parquet form, or the store refuses, is unreachable or is full; nothing is
@@ -121,7 +125,7 @@ class Lake:
                 _write(rows, sink)
                 sink.flush()
                 os.fsync(sink.fileno())
-            partial.rename(target)
+            _publish(partial, target)
         except (OSError, pa.ArrowException) as error:
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             raise LakeError(
@@ -144,7 +148,33 @@ class Lake:
 
 
 def _write(rows: pa.Table, sink: pa.NativeFile) -> None:
-    pq.write_table(rows, sink, compression="zstd", compression_level=1, version="2.6", coerce_timestamps="us")
+    pq.write_table(
+        rows,
+        sink,
+        row_group_size=ROW_GROUP_ROWS,
+        compression="zstd",
+        compression_level=1,
+        version="2.6",
+        coerce_timestamps="us",
+    )
+
+
+def _publish(partial: Path, target: Path) -> None:
+    """Give a complete file its name, for good: a file of that name that another writer put there meanwhile stays."""
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        partial.rename(target)
+    if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened, and its entries need no syncing
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def quote_identifier(name: str) -> str:

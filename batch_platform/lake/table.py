@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from batch_platform.errors import LakeError, first_line
-from batch_platform.lake.data_file import SAFE_NAME, DataFile, file_name, partition_folder, statistics
+from batch_platform.lake.data_file import DataFile, file_name, partition_folder, statistics
 from batch_platform.lake.log import Recorded, live_files, newest_records
 from batch_platform.lake.schema import storable
 from batch_platform.lake.store import Lake
@@ -43,11 +43,12 @@ class Table:
         """
         try:
             table = DeltaTable(self.uri, version=version, storage_options=dict(self.lake.options))
+            features = table.protocol().reader_features or []
         except TableNotFoundError:
             return None
         except (DeltaError, OSError, OverflowError) as error:
             raise LakeError(f"cannot be opened: {first_line(error)}", where=self.name) from error
-        if "deletionVectors" in (table.protocol().reader_features or []):
+        if "deletionVectors" in features:
             raise LakeError("uses deletion vectors", where=self.name, fix="rewrite the table without them")
         return table
 
@@ -61,14 +62,14 @@ class Table:
         table = self.open()
         return set() if table is None else set(live_files(table).values())
 
-    def write(self, partition: str, rows: pa.Table, name: str | None = None) -> DataFile:
+    def write(self, partition: str, rows: pa.Table) -> DataFile:
         """Put rows into a new file of the table, invisible until a commit names it.
+
+        Its name comes from the rows themselves, in their order and with their positions.
 
         Args:
             partition: the partition's key, `WHOLE_TABLE` for an unpartitioned table.
             rows: the rows, without the partition column.
-            name: the file's name without its ending; equal names must mean equal content. By default it is
-                taken from the rows themselves, in their order and with their positions.
 
         Raises:
             PartitionKeyError: the key cannot be the name of a folder.
@@ -79,10 +80,7 @@ class Table:
             rows = storable(rows)
         except LakeError as error:
             raise LakeError(error.what, where=self.name, fix=error.fix) from error
-        name = name or file_name(rows)
-        if not SAFE_NAME.fullmatch(name):
-            raise LakeError(f"{name[:40]!r} is not a file name", where=self.name, fix="use letters, digits, - and _")
-        path = f"{folder}{name}.parquet"
+        path = f"{folder}{file_name(rows)}.parquet"
         return DataFile(
             path, partition, self.lake.write_parquet(self.name, path, rows), rows.num_rows, statistics(rows)
         )
@@ -113,10 +111,10 @@ class Table:
         table = self.open(version)
         if table is None:
             raise LakeError("has never been computed", where=self.name, fix="materialize it first")
-        chosen = None
-        if partitions is not None and table.metadata().partition_columns:
-            chosen = pc.field(PARTITION_COLUMN).isin(pa.array(partitions, pa.string()))
         try:
+            chosen = None
+            if partitions is not None and table.metadata().partition_columns:
+                chosen = pc.field(PARTITION_COLUMN).isin(pa.array(partitions, pa.string()))
             return table.to_pyarrow_dataset().to_table(columns=list(columns) if columns else None, filter=chosen)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise LakeError(f"cannot be read: {first_line(error)}", where=self.name) from error
@@ -128,7 +126,7 @@ class Table:
             LakeError: the file is missing, damaged or lacks a column.
         """
         try:
-            with pq.ParquetFile(self.lake.open_input(self.name, path)) as file:
+            with self.lake.open_input(self.name, path) as source, pq.ParquetFile(source) as file:
                 lacking = [name for name in columns if name not in file.schema_arrow.names]
                 if lacking:
                     raise KeyError(f"it has no column {lacking[0]!r}")

@@ -47,45 +47,69 @@ class Model(Protocol):
 
 
 def digest_of(model: Model) -> str:
-    """A digest over tensors and configuration: equal for equal models, whatever file holds them."""
-    digest = hashlib.sha256(_config_text(model).encode())
-    for name in sorted(model.tensors):
-        tensor = np.asarray(model.tensors[name], order="C")
+    """A digest over tensors and configuration: equal for equal models, whatever file holds them.
+
+    Raises:
+        ModelError: the configuration holds something other than JSON values.
+    """
+    return _digest(_config_text(_described(model)), model.tensors)
+
+
+def _digest(config: str, tensors: Mapping[str, npt.NDArray[Any]]) -> str:
+    digest = hashlib.sha256(config.encode())
+    for name in sorted(tensors):
+        tensor = np.asarray(tensors[name], order="C")
         digest.update(f"\n{name} {tensor.dtype.str} {tensor.shape}\n".encode())
         digest.update(tensor.tobytes())
     return digest.hexdigest()[:32]
 
 
 def save(model: Model, folder: Path) -> None:
-    """Write the model's two files into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: np.asarray(tensor, order="C") for name, tensor in model.tensors.items()}
-    save_file(tensors, folder / TENSORS)
-    (folder / CONFIG).write_text(_config_text(model), "utf-8")
+    """Write the model's two files into a folder.
+
+    Raises:
+        ModelError: the disk refuses, or the model has tensors or a configuration that the files cannot hold.
+    """
+    text = _config_text(_described(model))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: np.asarray(tensor, order="C") for name, tensor in model.tensors.items()}
+        save_file(tensors, folder / TENSORS)
+        (folder / CONFIG).write_text(text, "utf-8")
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise ModelError(
+            f"the artifact cannot be written: {first_line(error)}",
+            where=str(folder),
+            fix="free space there, or correct the model's tensors",
+        ) from error
 
 
 def load(folder: Path, expected_digest: str | None) -> Model:
     """Read a model back and verify it against the digest it was registered with, where there is one.
 
+    The digest is verified before anything that the files name is imported or called.
+
     Raises:
-        ModelError: files are missing or damaged, or the digest is not the expected one.
+        ModelError: files are missing or damaged, the digest is not the expected one, or the model's class refuses.
     """
     try:
         config = dict(json.loads((folder / CONFIG).read_text("utf-8")))
-        restore = resolve(str(config.pop("runtime", ""))).from_parts
         tensors = load_file(folder / TENSORS)
-    except (OSError, ValueError, TypeError, AttributeError, SafetensorError, ConfigurationError) as error:
-        raise ModelError(
-            f"the artifact cannot be read: {first_line(error)}", where=str(folder), fix="restore it, or train again"
-        ) from error
-    model: Model = restore(tensors, config)
-    found = digest_of(model)
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        raise _unreadable(folder, error) from error
+    found = _digest(_config_text(config), tensors)
     if expected_digest is not None and found != expected_digest:
         raise ModelError(
             f"the artifact's digest is {found[:12]}, the registry says {expected_digest[:12]}",
             where=str(folder),
             fix="restore the artifact; it was changed after registration",
         )
+    try:
+        model: Model = resolve(str(config.pop("runtime", ""))).from_parts(tensors, config)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a class of the user's own may raise
+        raise _unreadable(folder, error) from error
     return model
 
 
@@ -104,6 +128,20 @@ def resolve(reference: str) -> Any:
         ) from error
 
 
-def _config_text(model: Model) -> str:
-    runtime = f"{type(model).__module__}:{type(model).__qualname__}"
-    return json.dumps({**model.config, "runtime": runtime}, sort_keys=True, indent=1)
+def _described(model: Model) -> dict[str, object]:
+    return {**model.config, "runtime": f"{type(model).__module__}:{type(model).__qualname__}"}
+
+
+def _config_text(config: Mapping[str, object]) -> str:
+    try:
+        return json.dumps(config, sort_keys=True, indent=1)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"the model's config does not hold JSON values alone: {first_line(error)}", fix="correct the model's class"
+        ) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> ModelError:
+    return ModelError(
+        f"the artifact cannot be read: {first_line(error)}", where=str(folder), fix="restore it, or train again"
+    )

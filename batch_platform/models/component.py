@@ -15,6 +15,7 @@ from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.component import feature_tables
 from batch_platform.features.definition import FeatureTable
+from batch_platform.features.volatile import refuse_volatile
 from batch_platform.models.definition import CHECKS, Label, ModelDefinition
 from batch_platform.models.gate import Threshold
 from batch_platform.outcomes import PartitionOutcome, Run
@@ -85,13 +86,16 @@ class ModelVersion(Declaration):
         """The model as the trainer needs it.
 
         Raises:
-            ConfigurationError: the features or the label's table do not exist, or a window makes no sense.
+            ConfigurationError: the features or the label's table do not exist, the label's SQL would give another
+                result each time, or a window makes no sense.
         """
         table = find(self.features, feature_tables(context), "feature table")
         label = find(
             f"snapshots/{self.label.from_.removeprefix('snapshots/')}", snapshot_timelines(context), "snapshot"
         )
         _refuse_other_calendar(table, label)
+        refuse_volatile(self.label.sql, "label.sql")
+        refuse_volatile(self.label.exclude, "label.exclude")
         cadence = Cadence(self.serving_window)
         lookback, holdout = (_windows(text, cadence) for text in (self.training.lookback, self.training.holdout))
         if not table.contract.features:
@@ -122,7 +126,7 @@ class ModelVersion(Declaration):
             # Imported when it is needed: loading definitions must not wait for torch and scikit-learn.
             from batch_platform.models.report import train_versions
 
-            return train_versions(definition, settings, keys, meter)
+            return train_versions(definition, settings, keys, run)
 
         stretch = dg.TimeWindowPartitionMapping(
             start_offset=-definition.lookback - definition.holdout,

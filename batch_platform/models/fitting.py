@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from batch_platform.models.network import TabularNetwork, with_gaps
-from batch_platform.models.settings import Settings
+from batch_platform.models.options import TabularOptions
 
 _WARM_UP_EPOCHS = 0.3
 _AVERAGED_EPOCHS = 1.0
@@ -30,7 +30,7 @@ _RIDGE = 1e-3
 
 @contextmanager
 def deterministic(threads: int) -> Iterator[None]:
-    """Let torch use only reproducible kernels on `threads` threads; its former settings return at the end."""
+    """Let torch use only reproducible kernels on `threads` threads; its former options return at the end."""
     former_threads = torch.get_num_threads()
     former_mode = torch.are_deterministic_algorithms_enabled()
     former_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -44,7 +44,7 @@ def deterministic(threads: int) -> Iterator[None]:
 
 
 def epochs(
-    network: TabularNetwork, numeric: Tensor, codes: Tensor, labels: Tensor, settings: Settings, seed: int
+    network: TabularNetwork, numeric: Tensor, codes: Tensor, labels: Tensor, options: TabularOptions, seed: int
 ) -> Iterator[TabularNetwork]:
     """Draw the weights of `network` and train them to minimise the log loss, without end: one epoch for each item.
 
@@ -59,7 +59,7 @@ def epochs(
         numeric: standardised values, float32 (rows, numeric columns), NaN where missing.
         codes: levels, int64 (rows, categorical columns).
         labels: float32 (rows,), 0 or 1, both present.
-        settings: the optimiser's settings.
+        options: the optimiser's options.
         seed: of a generator of its own; the global random state is neither read nor changed.
 
     Yields:
@@ -71,10 +71,10 @@ def epochs(
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     biases = [parameter for parameter in network.parameters() if parameter.ndim == 1]
     optimizer = torch.optim.AdamW(
-        [{"params": weights, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}],
-        lr=settings.learning_rate,
+        [{"params": weights, "weight_decay": options.weight_decay}, {"params": biases, "weight_decay": 0.0}],
+        lr=options.learning_rate,
     )
-    step_rows = settings.step_rows(len(labels))
+    step_rows = options.step_rows(len(labels))
     steps_per_epoch = len(labels) // step_rows
     for step in count():
         position = step % steps_per_epoch
@@ -82,9 +82,9 @@ def epochs(
             order = torch.randperm(len(labels), generator=generator)
         rows = order[position * step_rows : (position + 1) * step_rows]
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * min(1.0, (step + 1) / (_WARM_UP_EPOCHS * steps_per_epoch))
-        inputs = with_gaps(numeric[rows], codes[rows], settings.gaps, generator)
-        logits = network(*inputs, dropout=settings.dropout, generator=generator)
+            group["lr"] = options.learning_rate * min(1.0, (step + 1) / (_WARM_UP_EPOCHS * steps_per_epoch))
+        inputs = with_gaps(numeric[rows], codes[rows], options.gaps, generator)
+        logits = network(*inputs, dropout=options.dropout, generator=generator)
         loss = binary_cross_entropy_with_logits(logits, labels[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

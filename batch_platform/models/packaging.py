@@ -11,7 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from batch_platform.lake.provenance import installed_version
 from batch_platform.models import artifact
+from batch_platform.models.pyfunc import DIGEST
 
 DATA = "model"
 """The name of the folder, inside MLflow's own, that holds the model's two files."""
@@ -35,14 +37,15 @@ def as_mlflow_model(model: artifact.Model, example: pa.Table, scratch: Path) -> 
     columns: list[Any] = [ColSpec(_mlflow_type(field.type), field.name, required=False) for field in example.schema]
     signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double", "score")]))
     artifact.save(model, scratch / DATA)
-    folder = scratch / "mlflow"
+    folder, release = scratch / "mlflow", installed_version()
     mlflow.pyfunc.save_model(
         str(folder),
         loader_module="batch_platform.models.pyfunc",
         data_path=str(scratch / DATA),
         signature=signature,
         input_example=example.to_pandas(),
-        pip_requirements=["batch-platform"],
+        metadata={DIGEST: artifact.digest_of(model)},
+        pip_requirements=["batch-platform" if release == "uninstalled" else f"batch-platform=={release}"],
     )
     return folder
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from batch_platform.models.artifact import CONFIG, TENSORS, Model, resolve
+from batch_platform.models.artifact import Model, load
 
 if TYPE_CHECKING:
     import pandas as pd
+
+DIGEST = "digest"
+"""The key under which MLflow's description of the model holds the digest of its two files."""
 
 
 class PyFunc:
@@ -27,8 +29,9 @@ class PyFunc:
 
 
 def _load_pyfunc(path: str) -> PyFunc:
-    from safetensors.numpy import load_file
+    from mlflow.models import Model as Description
 
-    config = json.loads((Path(path) / CONFIG).read_text("utf-8"))
-    model = resolve(config.pop("runtime")).from_parts(load_file(Path(path) / TENSORS), config)
-    return PyFunc(model)
+    folder = Path(path)
+    # MLflow passes the folder of the two files, which lies in `data` beside its own description.
+    metadata = Description.load(str(folder.parents[1])).metadata or {}
+    return PyFunc(load(folder, metadata.get(DIGEST)))

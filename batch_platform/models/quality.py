@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from batch_platform.errors import ModelError
-from batch_platform.models.encoding import CategoricalEncoding, NumericEncoding, feature_kinds
+from batch_platform.models.encoding import CategoricalEncoding, NumericEncoding
+from batch_platform.models.feature_kinds import feature_kinds
 from batch_platform.models.task import TrainingTask
 
 CALIBRATION_BINS = 10

@@ -6,23 +6,33 @@ whether a version deserves promotion (`gate.py`).
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from batch_platform.errors import RegistryError
 from batch_platform.models import artifact
 from batch_platform.models.packaging import DATA, as_mlflow_model
-from batch_platform.models.registry_address import artifact_location, connect_once, local_folder, reaching
+from batch_platform.models.registry_address import (
+    already_there_is_fine,
+    artifact_location,
+    connected,
+    local_folder,
+    reaching,
+)
 from batch_platform.settings import Settings
 
 CHAMPION = "champion"
-DIGEST, WINDOW, WINDOW_START, PROMOTED = "digest", "serving_window", "serving_window_start", "promoted"
+DIGEST, WINDOW, WINDOW_START = "digest", "serving_window", "serving_window_start"
+PROMOTED, PROMOTED_AT = "promoted", "promoted_at"
+
+PAGE = 1000
+"""Versions asked for at once; a registry may hold more."""
 
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -39,6 +49,7 @@ class Version:
         window_start: when that window begins.
         promoted: whether it may serve.
         metrics: figures from its holdout, as they were registered.
+        promotion: its place in the order of promotions, from 1; 0 if that was never recorded.
     """
 
     name: str
@@ -48,6 +59,16 @@ class Version:
     window_start: datetime
     promoted: bool
     metrics: Mapping[str, float] = field(default_factory=dict)
+    promotion: int = 0
+
+    @property
+    def precedence(self) -> tuple[datetime, int, int]:
+        """Of the promoted versions whose window has begun, the one with the greatest serves.
+
+        The promotion counts before the number: data that were corrected and then restored reproduce a version that
+        is older than the one it must replace.
+        """
+        return (self.window_start, self.promotion, int(self.number))
 
 
 class Registry:
@@ -59,18 +80,7 @@ class Registry:
 
     def __init__(self, settings: Settings) -> None:
         self._address, self._artifacts = settings.registry, settings.artifacts
-        # A registry that is down should be reported within seconds; runs are retried by their own policy.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        with reaching(self._address):
-            import mlflow
-
-            if self._address.startswith("sqlite:///"):
-                Path(self._address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            connect_once(self._address)
-            self._client = mlflow.MlflowClient(tracking_uri=self._address, registry_uri=self._address)
+        self._client = connected(self._address)
 
     def register(
         self,
@@ -92,7 +102,8 @@ class Registry:
             window: key of the window that it serves.
             window_start: when that window begins.
             metrics: figures from its holdout.
-            parameters: what determined it: training window, seed, input digests.
+            parameters: what determined it: training window, seed, input digests, code; kept with the run that first
+                made it.
         """
         digest = artifact.digest_of(model)
         known = next((v for v in self.versions(name) if v.digest == digest and v.window == window), None)
@@ -108,7 +119,7 @@ class Registry:
                 self._client.log_metric(run.info.run_id, key, number)
             self._client.log_artifacts(run.info.run_id, str(folder), "model")
             self._client.set_terminated(run.info.run_id)
-            if not self._client.search_registered_models(f"name = '{name}'"):
+            with already_there_is_fine():
                 self._client.create_registered_model(name)
             source = f"{run.info.artifact_uri}/model"
             made = self._client.create_model_version(name, source, run.info.run_id, tags=tags)
@@ -116,8 +127,15 @@ class Registry:
 
     def versions(self, name: str) -> list[Version]:
         """All versions of a model, oldest first."""
+        found: list[Any] = []
+        token: str | None = ""
         with reaching(self._address):
-            found = self._client.search_model_versions(f"name = '{name}'", max_results=10_000)
+            while token is not None:
+                page = self._client.search_model_versions(
+                    f"name = '{name}'", max_results=PAGE, page_token=token or None
+                )
+                found += page
+                token = page.token or None
         versions = [
             Version(
                 name,
@@ -126,6 +144,7 @@ class Registry:
                 version.tags[WINDOW],
                 datetime.fromisoformat(version.tags[WINDOW_START]),
                 version.tags.get(PROMOTED) == "true",
+                promotion=_place(version.tags.get(PROMOTED_AT)),
             )
             for version in found
             if DIGEST in version.tags and WINDOW in version.tags
@@ -133,23 +152,36 @@ class Registry:
         return sorted(versions, key=lambda version: int(version.number))
 
     def promote(self, version: Version) -> None:
-        """Let a version serve its window, and make it the champion if no promoted version serves a later one."""
-        later = [v for v in self.versions(version.name) if v.promoted and v.window_start > version.window_start]
+        """Let a version serve its window, and make it the champion if no promoted version serves a later one.
+
+        Of several versions for one window the one that was promoted last serves.
+        """
+        known = self.versions(version.name)
+        later = [v for v in known if v.promoted and v.window_start > version.window_start]
+        place = 1 + max((v.promotion for v in known), default=0)
         with reaching(self._address):
+            self._client.set_model_version_tag(version.name, version.number, PROMOTED_AT, str(place))
             self._client.set_model_version_tag(version.name, version.number, PROMOTED, "true")
             if not later:
                 self._client.set_registered_model_alias(version.name, CHAMPION, version.number)
 
     def as_of(self, name: str, moment: datetime) -> Version:
-        """The newest promoted version whose serving window has begun at `moment`."""
-        begun = [v for v in self.versions(name) if v.promoted and v.window_start <= moment]
-        if not begun:
+        """The promoted version of the newest serving window that has begun at `moment`; of several, the one that was
+        promoted last."""
+        found = self.serving(name, moment)
+        if found is None:
             raise RegistryError(
                 f"no promoted version of {name!r} serves {moment:%Y-%m-%d %H:%M %Z}",
                 where=f"models/{name}",
                 fix="materialize the model for that window, or look at its gate check",
             )
-        return max(begun, key=lambda version: (version.window_start, int(version.number)))
+        return found
+
+    def serving(self, name: str, moment: datetime, *, without: Version | None = None) -> Version | None:
+        """As `as_of`, but None if there is none; leaves out the version `without`."""
+        left_out = without.number if without else None
+        begun = [v for v in self.versions(name) if v.promoted and v.window_start <= moment and v.number != left_out]
+        return max(begun, key=lambda version: version.precedence, default=None)
 
     def champion(self, name: str) -> Version:
         """The version that the alias `champion` names."""
@@ -176,8 +208,12 @@ class Registry:
     def metrics(self, version: Version) -> dict[str, float]:
         """The figures that were registered with a version."""
         with reaching(self._address):
-            run_id = self._client.get_model_version(version.name, version.number).run_id
-            return dict(self._client.get_run(str(run_id)).data.metrics)
+            return dict(self._run_of(version).data.metrics)
+
+    def parameters(self, version: Version) -> dict[str, str]:
+        """What determined a version, as it was registered: see `lineage.parameters_of`."""
+        with reaching(self._address):
+            return dict(self._run_of(version).data.params)
 
     def load(self, version: Version) -> artifact.Model:
         """Load a version's model and verify its digest.
@@ -198,8 +234,18 @@ class Registry:
                 )
                 return artifact.load(Path(folder), version.digest)
 
+    def _run_of(self, version: Version) -> Any:
+        return self._client.get_run(str(self._client.get_model_version(version.name, version.number).run_id))
+
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=artifact_location(self._artifacts, name)))
+        with already_there_is_fine():
+            place = artifact_location(self._artifacts, name)
+            return str(self._client.create_experiment(name, artifact_location=place))
+        return str(self._client.get_experiment_by_name(name).experiment_id)
+
+
+def _place(tag: str | None) -> int:
+    return int(tag) if tag is not None and tag.isdecimal() else 0

@@ -5,15 +5,21 @@ Belongs here: what addresses mean and which errors they cause. Does not belong h
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from batch_platform.errors import RegistryError, first_line
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_FULL = ("no space left", "disk is full", "quota exceeded")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -22,7 +28,7 @@ def reaching(address: str) -> Iterator[None]:
     """Turn whatever MLflow or its database raise into one line, without the address's credentials.
 
     Raises:
-        RegistryError: transient if the registry was out of reach.
+        RegistryError: transient if the registry was out of reach; a disk that is full is not a matter of the address.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -32,15 +38,48 @@ def reaching(address: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         place = address.rsplit("@", 1)[-1]
         reason = first_line(error).replace(address, place)
+        full = any(sign in str(error).lower() for sign in _FULL)
         raise RegistryError(
             f"the model registry fails: {reason}",
             where=place,
-            fix="check BATCH_PLATFORM_REGISTRY",
-            transient=_may_pass(error),
+            fix="free space where the registry and its artifacts lie" if full else "check BATCH_PLATFORM_REGISTRY",
+            transient=_may_pass(error) and not full,
         ) from None
 
 
-def connect_once(address: str) -> None:
+@contextmanager
+def already_there_is_fine() -> Iterator[None]:
+    """Let a creation fail because another process has just created the same."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def connected(address: str) -> MlflowClient:
+    """A client of the registry at this address; makes the folder of a database file.
+
+    Raises:
+        RegistryError: it is out of reach, or the address means none.
+    """
+    # A registry that is down should be reported within seconds; runs are retried by their own policy.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    with reaching(address):
+        import mlflow
+
+        if address.startswith("sqlite:///"):
+            Path(address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        _connect_once(address)
+        return mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def _connect_once(address: str) -> None:
     """Reach a database once: MLflow itself would go on trying for minutes to open one that is not there."""
     import sqlalchemy
     from mlflow.store.db.db_types import DATABASE_ENGINES

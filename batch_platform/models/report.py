@@ -8,28 +8,43 @@ from batch_platform.errors import BatchPlatformError
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.models.quality import Quality, calibration_plot
 from batch_platform.models.training import TrainedVersion, train_version
-from batch_platform.outcomes import CheckOutcome, Markdown, PartitionOutcome
+from batch_platform.outcomes import CheckOutcome, Markdown, PartitionOutcome, Run
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
 
 
 def train_versions(
-    definition: ModelDefinition, settings: Settings, keys: Sequence[str], meter: Meter
+    definition: ModelDefinition, settings: Settings, keys: Sequence[str], run: Run
 ) -> list[PartitionOutcome]:
-    """Train one version for each window, oldest first; one that fails does not stop the others."""
+    """Train one version for each window, oldest first; one that fails does not stop the others.
+
+    Args:
+        definition: the model.
+        settings: where lake and registry are, and what processor time costs; each window is metered by itself.
+        keys: the windows.
+        run: on whose behalf.
+
+    Raises:
+        BatchPlatformError: one that may pass, such as a registry out of reach, so that the run is tried again;
+            windows trained so far are registered, and training them again registers nothing new.
+    """
     outcomes = []
     for key in sorted(keys):
         try:
             definition.calendar.window(key)
-            outcomes.append(outcome_of(key, train_version(definition, settings, key), meter))
+            meter = Meter(settings.dollars_per_cpu_hour)
+            outcomes.append(outcome_of(key, train_version(definition, settings, key, run, meter), run, meter))
         except BatchPlatformError as error:
+            if error.transient:
+                raise
             outcomes.append(PartitionOutcome(key, error=error))
     return outcomes
 
 
-def outcome_of(key: str, trained: TrainedVersion, meter: Meter) -> PartitionOutcome:
+def outcome_of(key: str, trained: TrainedVersion, run: Run, meter: Meter) -> PartitionOutcome:
     """The outcome that the UI and the command line show for one trained version."""
     version, windows = trained.version, trained.windows
+    registered = f"version {version.number}, digest {version.digest[:12]}"
     champion = f"version {trained.champion.number}" if trained.champion else "none before this one"
     return PartitionOutcome(
         key,
@@ -37,18 +52,22 @@ def outcome_of(key: str, trained: TrainedVersion, meter: Meter) -> PartitionOutc
         rows=trained.training_rows,
         metadata={
             "version": version.number,
-            "promoted": trained.verdict.passed,
+            "promoted": trained.promoted,
             "serves": key,
             "trained_on": f"{windows.training[0]} to {windows.training[-1]}, {trained.training_rows} rows",
             "evaluated_on": f"{windows.holdout[0]} to {windows.holdout[-1]}",
             "earlier_champion": champion,
             "epochs": trained.epochs,
+            "engine": run.engine,
             "seconds": meter.seconds,
+            "cost_dollars": meter.dollars,
+            "package_version": trained.parameters["package_version"],
+            "git_commit": trained.parameters["git_commit"],
             "quality": Markdown(quality_table(trained)),
             "calibration": Markdown.picture(calibration_plot(trained.qualities), "calibration on the holdout"),
         },
         checks=(
-            CheckOutcome("reloads", trained.reloaded, f"version {version.number}, digest {version.digest[:12]}"),
+            CheckOutcome("reloads", trained.reloaded, trained.unlike or registered),
             CheckOutcome("gate", trained.verdict.passed, "; ".join(trained.verdict.comparisons) or "no thresholds"),
         ),
     )

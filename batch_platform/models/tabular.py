@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from batch_platform.errors import ModelError
-from batch_platform.models.encoding import CategoricalEncoding, NumericEncoding, feature_kinds
+from batch_platform.models.encoding import CategoricalEncoding, NumericEncoding
+from batch_platform.models.feature_kinds import feature_kinds
 from batch_platform.models.fitting import best_epoch, confidence_slope, deterministic, epochs
 from batch_platform.models.network import TabularNetwork
-from batch_platform.models.settings import Settings
+from batch_platform.models.options import TabularOptions
 from batch_platform.models.task import TrainingTask
 
 BATCH_ROWS = 4096
@@ -41,7 +42,7 @@ class TabularModel:
     Attributes:
         features: the columns it reads.
         numeric, categorical: how the columns become numbers.
-        hidden, embedding: the network's widths, see `Settings`.
+        hidden, embedding: the network's widths, see `TabularOptions`.
         epochs: how many times training passed over the rows.
         network: the weights.
     """
@@ -154,9 +155,9 @@ def train(table: pa.Table, task: TrainingTask) -> TabularModel:
         ConfigurationError: an option is unknown or out of range, or a feature has a type no network can read.
         ModelError: columns are missing, the label is not 0 or 1 or always the same, or rows are too few.
     """
-    settings = Settings.from_options(task.options)
+    options = TabularOptions.from_mapping(task.options)
     labels = task.labels(table)
-    newest = task.newest(table, settings.validation_share)
+    newest = task.newest(table, options.validation_share)
     older = ~newest
     if min(older.sum(), newest.sum()) < MINIMUM_ROWS:
         raise ModelError(
@@ -170,9 +171,9 @@ def train(table: pa.Table, task: TrainingTask) -> TabularModel:
                 where=f"label {task.label}",
                 fix="train on a longer window, or correct the label's condition",
             )
-    with deterministic(settings.threads):
-        rehearsal = _rehearse(table.filter(pa.array(older)), table.filter(pa.array(newest)), task, settings)
-        model = next(islice(_epochs(table, task, settings), rehearsal.epochs - 1, None))
+    with deterministic(options.threads):
+        rehearsal = _rehearse(table.filter(pa.array(older)), table.filter(pa.array(newest)), task, options)
+        model = next(islice(_epochs(table, task, options), rehearsal.epochs - 1, None))
     offset = (1 - rehearsal.slope) * _logit(labels.mean(dtype=np.float64))
     model.network.calibration.copy_(torch.tensor([rehearsal.slope, offset]))
     return model
@@ -186,36 +187,36 @@ class _Rehearsal:
     slope: float
 
 
-def _rehearse(older: pa.Table, newest: pa.Table, task: TrainingTask, settings: Settings) -> _Rehearsal:
+def _rehearse(older: pa.Table, newest: pa.Table, task: TrainingTask, options: TabularOptions) -> _Rehearsal:
     labels = task.labels(newest)
     logits: list[NDArray[np.float64]] = []
 
     def losses() -> Iterator[float]:
-        for model in islice(_epochs(older, task, settings), settings.epochs):
+        for model in islice(_epochs(older, task, options), options.epochs):
             logits.append(_logit(model.predict(newest).astype(np.float64)))
             yield float(np.mean(np.logaddexp(0, logits[-1]) - labels * logits[-1]))
 
-    best = best_epoch(losses(), settings.patience)
+    best = best_epoch(losses(), options.patience)
     return _Rehearsal(best, confidence_slope(logits[best - 1], labels))
 
 
-def _epochs(table: pa.Table, task: TrainingTask, settings: Settings) -> Iterator[TabularModel]:
+def _epochs(table: pa.Table, task: TrainingTask, options: TabularOptions) -> Iterator[TabularModel]:
     """The model after each epoch of a training on all rows of `table`; the next epoch changes it."""
     numeric_names, categorical_names = feature_kinds(table.schema, task.features)
-    numeric = NumericEncoding.fit(table, numeric_names, settings.bins)
-    categorical = CategoricalEncoding.fit(table, categorical_names, settings.level_rows(table.num_rows))
+    numeric = NumericEncoding.fit(table, numeric_names, options.bins)
+    categorical = CategoricalEncoding.fit(table, categorical_names, options.level_rows(table.num_rows))
     if not numeric.indicator_column.size and not any(categorical.levels):
         raise ModelError(
             "none of the features varies in the training rows, so there is nothing to learn from",
             fix="train on a longer window, or correct the features",
         )
-    hidden, embedding = settings.hidden, settings.embedding
+    hidden, embedding = options.hidden, options.embedding
     networks = epochs(
         TabularNetwork(numeric, categorical, hidden, embedding),
         torch.from_numpy(numeric.standardise(table)),
         torch.from_numpy(categorical.codes(table)),
         torch.tensor(task.labels(table)),
-        settings,
+        options,
         task.seed,
     )
     for number, network in enumerate(networks, start=1):

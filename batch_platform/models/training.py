@@ -1,152 +1,78 @@
-"""Training one model version: which rows were known before its window began, the fit, its figures, its gate.
+"""Training one model version: the fit, its figures, its gate, the proof that it reloads, its promotion.
 
-Belongs here: the training window, the embargo on labels and the steps from tables to a registered version. Does
-not belong here: the network (`tabular.py`), the figures (`quality.py`), the registry (`registry.py`).
+Belongs here: the steps from tables to a registered version. Does not belong here: which rows it may see
+(`training_rows.py`), the network (`tabular.py`), the figures (`quality.py`), the registry (`registry.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from batch_platform.errors import BatchPlatformError, ConfigurationError, ContractError, ModelError, first_line
-from batch_platform.lake.digest import combine
-from batch_platform.lake.store import Lake, quote_identifier
-from batch_platform.lake.table import Table
+from batch_platform.errors import BatchPlatformError, ModelError, RegistryError, first_line
 from batch_platform.models.artifact import Model, resolve
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.models.gate import GateVerdict, judge
+from batch_platform.models.lineage import parameters_of
 from batch_platform.models.quality import Quality, base_rate_scores, evaluate, logistic_regression_scores
 from batch_platform.models.registry import Registry, Version
 from batch_platform.models.task import TrainingTask
+from batch_platform.models.training_rows import LABEL, Windows, labelled_rows, windows_of
+from batch_platform.outcomes import Run
 from batch_platform.partitions import PARTITION_COLUMN
 from batch_platform.settings import Settings
+from batch_platform.telemetry.cost import Meter
 
-LABEL = "_label"
 MODEL, REGRESSION, BASE_RATE = "this version", "logistic regression", "base rate"
 
 
 @dataclass(frozen=True)
-class Windows:
-    """The partitions that a version is trained on and those it is evaluated on, as feature keys."""
-
-    training: tuple[str, ...]
-    holdout: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class TrainedVersion:
-    """A registered version and how it did on its holdout, beside the two baselines."""
+    """A registered version and how it did on its holdout, beside the two baselines.
+
+    Args:
+        version: as it was registered.
+        qualities: the figures of the version and of the baselines, by name.
+        verdict: of the gate.
+        windows: the partitions it was trained and evaluated on.
+        training_rows: how many rows it was trained on.
+        parameters: what determined it.
+        unlike: how it differs when it is read back from the registry; empty if its scores are bit-equal.
+        promoted: whether it may serve now.
+        champion: the version that would serve the window without it.
+        epochs: how many times training passed over the rows, where the trainer tells.
+    """
 
     version: Version
     qualities: Mapping[str, Quality]
     verdict: GateVerdict
     windows: Windows
     training_rows: int
-    reloaded: bool
+    parameters: Mapping[str, str]
+    unlike: str
+    promoted: bool
     champion: Version | None = None
     epochs: int | None = None
 
-
-def windows_of(definition: ModelDefinition, key: str) -> Windows:
-    """What the version for the window `key` may learn from: labels known before that window begins, and, for the
-    part that it is trained on, before its holdout begins.
-
-    Raises:
-        ConfigurationError: the features and the label have different calendars.
-    """
-    features, label = definition.features, definition.label.timeline
-    if features.calendar is None or label.calendar is None or label.available is None:
-        raise ConfigurationError("features and label need partitions", where=definition.table)
-    days = features.calendar
-    if (days.cadence, days.timezone) != (label.calendar.cadence, label.calendar.timezone):
-        raise ConfigurationError(
-            f"{features.table} and {label.table} have different calendars",
-            where=definition.table,
-            fix="give both one cadence and one time zone",
-        )
-    first = definition.calendar.start_of(definition.calendar.shift(key, -definition.lookback - definition.holdout))
-    middle = definition.calendar.start_of(definition.calendar.shift(key, -definition.holdout))
-    end = definition.calendar.start_of(key)
-
-    def between(start: datetime, stop: datetime) -> tuple[str, ...]:
-        assert label.available is not None
-        known = [
-            day
-            for day in days.keys_between(days.key_at(start), days.key_at(stop))
-            if start <= days.start_of(day) < stop and label.available.after(days.start_of(day)) <= stop
-        ]
-        return tuple(known)
-
-    return Windows(between(first, middle), between(middle, end))
+    @property
+    def reloaded(self) -> bool:
+        """Whether it gives bit-equal scores when it is read back from the registry."""
+        return not self.unlike
 
 
-def labelled_rows(definition: ModelDefinition, lake: Lake, keys: Sequence[str]) -> pa.Table:
-    """The features of these partitions with the label of the same partition as `LABEL` (0 or 1), in key order.
-
-    Raises:
-        ContractError: a partition of the features or of the label's table was never computed, or the label's table
-            has several rows for one key.
-        ConfigurationError: the label's SQL is wrong.
-    """
-    tables = {}
-    for timeline in (definition.features, definition.label.timeline):
-        table = Table(lake, timeline.table)
-        missing = sorted(set(keys) - table.partitions())
-        if missing:
-            raise ContractError(
-                f"the training window needs {len(missing)} partitions of {timeline.table} that do not exist, "
-                f"from {missing[0]} to {missing[-1]}",
-                where=definition.table,
-                fix="materialize them first",
-            )
-        tables[timeline.table] = table.read(keys)
-    # A key may be unique within its partition only, and the label of another day may not be known yet.
-    join = dict.fromkeys((PARTITION_COLUMN, *definition.key))
-    names = ", ".join(quote_identifier(name) for name in join)
-    columns = ", ".join(quote_identifier(name) for name in definition.columns)
-    query = f"""
-        WITH labelled AS (
-            SELECT {names}, CAST(({definition.label.sql}) AS INTEGER) AS {LABEL} FROM outcomes
-            WHERE NOT coalesce(({definition.label.exclude}), false)
-        )
-        SELECT {columns}, {PARTITION_COLUMN}, labelled.{LABEL}
-        FROM features JOIN labelled USING ({names}) ORDER BY {names}
-    """
-    # USING makes the key columns unambiguous; nothing else of the label's table is in sight.
-    connection = duckdb.connect()
-    try:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
-        connection.register("features", tables[definition.features.table])
-        connection.register("outcomes", tables[definition.label.timeline.table])
-        connection.execute("SET lock_configuration = true")
-        rows = connection.sql(query).to_arrow_table()
-        if rows.num_rows > tables[definition.features.table].num_rows:
-            raise ContractError(
-                f"{definition.label.timeline.table} has several rows for one key ({', '.join(definition.key)})",
-                where=definition.table,
-                fix="give that snapshot the same key",
-            )
-        return rows
-    except duckdb.Error as error:
-        raise ConfigurationError(
-            f"label: {first_line(error)}", where=definition.table, fix="correct its SQL"
-        ) from error
-    finally:
-        connection.close()
-
-
-def train_version(definition: ModelDefinition, settings: Settings, key: str) -> TrainedVersion:
-    """Train, evaluate, register and, if the gate passes, promote the version that serves the window `key`.
+def train_version(definition: ModelDefinition, settings: Settings, key: str, run: Run, meter: Meter) -> TrainedVersion:
+    """Train, evaluate and register the version that serves the window `key`; promote it if the gate passes and it
+    gives the same scores once it is read back.
 
     Raises:
         ContractError: partitions of the training window are missing.
-        ModelError: the trainer refuses, or nothing is left to train or evaluate on.
+        ModelError: the trainer refuses, nothing is left to train or evaluate on, or the version that the gate
+            compares with cannot be read or applied.
         RegistryError: the registry is unreachable.
     """
     windows = windows_of(definition, key)
@@ -156,14 +82,15 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str) -> 
         if rows.num_rows == 0:
             raise ModelError(f"the {part} has no labelled rows", where=f"{definition.table}[{key}]")
     task = TrainingTask(definition.columns, LABEL, PARTITION_COLUMN, definition.seed, dict(definition.options))
-    model: Model = _trained(definition, training, task)
+    model = _trained(definition, training, task)
     labels = task.labels(holdout)
-    scores = model.predict(holdout)
+    scores = _scores(model, holdout, f"{definition.table}[{key}]")
     qualities = {
         MODEL: evaluate(labels, scores),
         REGRESSION: evaluate(labels, logistic_regression_scores(training, holdout, task)),
         BASE_RATE: evaluate(labels, base_rate_scores(np.asarray(training.column(LABEL)), len(labels))),
     }
+    parameters = parameters_of(definition, settings.lake, windows, training.num_rows, run, meter)
     registry = Registry(settings)
     window_start = definition.calendar.start_of(key)
     version = registry.register(
@@ -173,15 +100,16 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str) -> 
         window=key,
         window_start=window_start,
         metrics=_figures(qualities),
-        parameters=_parameters(definition, settings.lake, windows, training.num_rows),
+        parameters=parameters,
     )
-    champion = _champion_before(registry, definition.name, window_start)
-    rival = _rival_figures(registry, champion, holdout, labels)
-    verdict = judge(definition.gate, _figures_of(model, holdout, labels), rival)
-    if verdict.passed:
+    unlike = _difference(registry, version, holdout, scores)
+    champion = registry.serving(definition.name, window_start, without=version)
+    compared = any(threshold.gain_over_champion is not None for threshold in definition.gate)
+    rival = _rival_figures(registry, champion, holdout, labels) if champion and compared else None
+    verdict = judge(definition.gate, _named(qualities[MODEL]), rival)
+    fit_to_serve = verdict.passed and not unlike
+    if fit_to_serve:
         registry.promote(version)
-    again = registry.load(version).predict(holdout)
-    reloaded = bool(np.array_equal(scores, again))
     epochs = model.config.get("epochs")
     return TrainedVersion(
         version,
@@ -189,7 +117,9 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str) -> 
         verdict,
         windows,
         training.num_rows,
-        reloaded,
+        parameters,
+        unlike,
+        fit_to_serve or version.promoted,
         champion,
         epochs if isinstance(epochs, int) else None,
     )
@@ -207,26 +137,53 @@ def _trained(definition: ModelDefinition, rows: pa.Table, task: TrainingTask) ->
     return model
 
 
-def _champion_before(registry: Registry, name: str, window_start: datetime) -> Version | None:
-    """The version that would go on serving if the new one were not promoted."""
-    earlier = [v for v in registry.versions(name) if v.promoted and v.window_start < window_start]
-    return max(earlier, key=lambda version: (version.window_start, int(version.number)), default=None)
+def _scores(model: Model, rows: pa.Table, where: str) -> NDArray[Any]:
+    """The model's scores, shape (rows,)."""
+    try:
+        scores = np.asarray(model.predict(rows))
+        scores.astype(np.float64)
+    except BatchPlatformError:
+        raise
+    except Exception as error:  # whatever a model of the user's own may raise
+        raise ModelError(f"the model cannot predict: {first_line(error)}", where=where, fix="correct it") from error
+    if scores.shape != (rows.num_rows,):
+        raise ModelError(f"the model gives scores of shape {scores.shape} for {rows.num_rows} rows", where=where)
+    return scores
+
+
+def _difference(registry: Registry, version: Version, holdout: pa.Table, scores: NDArray[Any]) -> str:
+    """How the scores of the version differ once it is read back from the registry; empty if they are bit-equal."""
+    try:
+        again = _scores(registry.load(version), holdout, f"version {version.number}")
+    except (ModelError, RegistryError) as error:
+        if error.transient:
+            raise
+        return str(error)
+    if (again.dtype, again.tobytes()) == (scores.dtype, scores.tobytes()):
+        return ""
+    return f"{np.sum(again != scores)} of {len(scores)} scores differ once it is read back"
 
 
 def _rival_figures(
-    registry: Registry, champion: Version | None, holdout: pa.Table, labels: np.ndarray
+    registry: Registry, champion: Version, holdout: pa.Table, labels: NDArray[Any]
 ) -> dict[str, float] | None:
-    """The champion's figures on the same rows; None if there is none, or if it reads features that are no more."""
-    if champion is None:
-        return None
+    """The champion's figures on the same rows; None if it reads features that are no more.
+
+    Raises:
+        ModelError: the champion cannot be read or applied, so that nothing can be said about a gain over it.
+    """
+    where = f"models/{champion.name} version {champion.number}"
     try:
-        return _figures_of(registry.load(champion), holdout, labels)
-    except ModelError:
-        return None
-
-
-def _figures_of(model: Model, holdout: pa.Table, labels: np.ndarray) -> dict[str, float]:
-    return _named(evaluate(labels, model.predict(holdout)))
+        rival = registry.load(champion)
+        if not set(rival.features) <= set(holdout.column_names):
+            return None
+        return _named(evaluate(labels, _scores(rival, holdout, where)))
+    except ModelError as error:
+        raise ModelError(
+            f"the gate cannot compare with the version that serves: {error.what}",
+            where=where,
+            fix="restore its artifact, or set its tag promoted to false in the registry and train again",
+        ) from error
 
 
 def _named(quality: Quality) -> dict[str, float]:
@@ -244,22 +201,3 @@ def _figures(qualities: Mapping[str, Quality]) -> dict[str, float]:
     for name in (REGRESSION, BASE_RATE):
         figures |= {f"{name.replace(' ', '_')}_{metric}": value for metric, value in _named(qualities[name]).items()}
     return figures
-
-
-def _parameters(definition: ModelDefinition, lake: Lake, windows: Windows, rows: int) -> dict[str, str]:
-    described = {
-        "training_window": f"{windows.training[0]} to {windows.training[-1]}",
-        "holdout_window": f"{windows.holdout[0]} to {windows.holdout[-1]}",
-        "training_rows": str(rows),
-        "label": definition.label.sql,
-        "seed": str(definition.seed),
-        "trainer": definition.trainer,
-    }
-    keys = sorted({*windows.training, *windows.holdout})
-    for timeline in (definition.features, definition.label.timeline):
-        records = Table(lake, timeline.table).records(keys)
-        digest = combine(records[key].record.digest for key in keys)
-        described[f"input {timeline.table.replace('/', '.')}"] = (
-            f"version {max(found.version for found in records.values())}, digest {digest}"
-        )
-    return described

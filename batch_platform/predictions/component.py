@@ -19,7 +19,14 @@ from batch_platform.models.component import model_definitions
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Calendar, Offset
-from batch_platform.predictions.definition import CHECKS, MODEL_DIGEST, MODEL_VERSION, SCORE, Predictions
+from batch_platform.predictions.definition import (
+    CHECKS,
+    FEATURES_DIGEST,
+    MODEL_DIGEST,
+    MODEL_VERSION,
+    SCORE,
+    Predictions,
+)
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
 
@@ -66,7 +73,13 @@ class PredictionTable(Declaration):
         Raises:
             ConfigurationError: features, model, engine, columns or the deadline make no sense.
         """
-        features = find(self.features, feature_tables(context), "feature table")
+        known = feature_tables(context)
+        features = find(self.features, known, "feature table")
+        if self.name in known:
+            raise ConfigurationError(
+                f"{self.table} and features/{self.name} would share the table quarantine/{self.name}",
+                fix="rename one of them",
+            )
         if self.engine not in ENGINES:
             raise ConfigurationError(f"unknown engine {self.engine!r}", fix=f"use one of {', '.join(ENGINES)}")
         if not re.fullmatch(r"as_of|champion|[1-9][0-9]*", str(self.version)):
@@ -165,6 +178,6 @@ def _columns(predictions: Predictions) -> dg.TableSchema:
     own = [
         dg.TableColumn(MODEL_VERSION, "VARCHAR", "The version that scored the row."),
         dg.TableColumn(MODEL_DIGEST, "VARCHAR", "Its digest."),
-        dg.TableColumn("_features_digest", "VARCHAR", "Digest of the feature partition that was scored."),
+        dg.TableColumn(FEATURES_DIGEST, "VARCHAR", "Digest of the feature partition that was scored."),
     ]
     return dg.TableSchema(columns=[*copied, *derived, *own])

@@ -13,7 +13,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.contract import Contract
+from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW, Contract
 from batch_platform.lake.digest import combine
 from batch_platform.partitions import PARTITION_COLUMN, Calendar, Offset
 
@@ -84,7 +84,7 @@ class Predictions:
 
     @property
     def sql_digest(self) -> str:
-        """A digest of what is done with the scores."""
+        """A digest of the outputs (their SQL among it) and of the copied columns: what is done with the scores."""
         return combine([repr(list(self.outputs.items())), repr(self.copied)])
 
     @property
@@ -104,8 +104,9 @@ class Predictions:
 
     @property
     def quarantine_schema(self) -> pa.Schema:
-        """Key and carried columns of rows that could not be scored, and why."""
+        """Key and carried columns of rows that could not be scored, their position in the source, and why."""
         fields = [pa.field(name, self.contract.column(name).arrow_type) for name in self.copied]
+        fields += [pa.field(SOURCE_FILE, pa.string()), pa.field(SOURCE_ROW, pa.int64())]
         extra = [pa.field(MODEL_VERSION, pa.string()), pa.field(ERROR, pa.string()), pa.field("_resolved", pa.bool_())]
         return pa.schema(fields + extra)
 

@@ -1,9 +1,10 @@
-"""Receipts: what is left to know about a shard once it is scored. The rows themselves stay in its files."""
+"""Receipts: what is left to know about a shard once it was tried. The rows themselves stay in its files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from batch_platform.errors import BatchPlatformError
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import ContentDigest
 from batch_platform.predictions.shards import Shard
@@ -34,3 +35,11 @@ class Receipt:
     highest: float | None
     total: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a shard, and with it its partition, has no scores."""
+
+    shard: Shard
+    error: BatchPlatformError

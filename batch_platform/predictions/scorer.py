@@ -7,45 +7,54 @@ their files visible (`score.py`).
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from batch_platform.errors import BatchPlatformError, ModelError, first_line
+from batch_platform.errors import BatchPlatformError, LakeError, ModelError, first_line
+from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.models.artifact import Model
-from batch_platform.predictions.definition import (
-    ERROR,
-    MODEL_VERSION,
-    Predictions,
-)
+from batch_platform.predictions.definition import ERROR, MODEL_VERSION, Predictions
 from batch_platform.predictions.outputs import derive_outputs
-from batch_platform.predictions.receipts import Receipt
+from batch_platform.predictions.receipts import Failure, Receipt
 from batch_platform.predictions.shards import Shard
 
 
 @dataclass(frozen=True)
+class Serving:
+    """What scores the shards of one partition.
+
+    Args:
+        model: loaded once for all partitions that its version serves.
+        version: the version's number.
+        digest: the version's digest.
+        features_digest: digest of the feature partition.
+    """
+
+    model: Model
+    version: str
+    digest: str
+    features_digest: str
+
+
+@dataclass(frozen=True)
 class ShardScorer:
-    """Everything that the shards of one partition have in common; call it with a shard.
+    """Everything that the shards of one run have in common; call it with a shard.
 
     Args:
         predictions: the table.
         lake: where features are read and scores written.
-        model: loaded once for all shards of a worker.
-        model_version: the version's number.
-        model_digest: the version's digest.
-        features_digest: digest of the feature partition.
+        servings: partition -> what scores it.
     """
 
     predictions: Predictions
     lake: Lake
-    model: Model
-    model_version: str
-    model_digest: str
-    features_digest: str
+    servings: Mapping[str, Serving]
 
     def __call__(self, shard: Shard) -> Receipt:
         """Score one shard.
@@ -55,18 +64,19 @@ class ShardScorer:
             LakeError: the feature file cannot be read, or the result cannot be written.
         """
         began = time.perf_counter()
+        serving = self.servings[shard.partition]
         rows = self._read(shard)
-        scores = self._scores(rows, shard)
+        scores = self._scores(rows, shard, serving)
         usable = np.isfinite(scores)
-        origin = (self.model_version, self.model_digest, self.features_digest)
+        origin = (serving.version, serving.digest, serving.features_digest)
         scored = derive_outputs(self.predictions, rows.filter(pa.array(usable)), scores[usable], origin)
-        failed = self._failures(rows.filter(pa.array(~usable)), scores[~usable])
+        failed = self._failures(rows.filter(pa.array(~usable)), scores[~usable], serving.version)
         table, quarantine = Table(self.lake, self.predictions.table), Table(self.lake, self.predictions.quarantine)
         good = scores[usable]
         return Receipt(
             shard=shard,
-            scored=table.write(shard.partition, scored, shard.name),
-            failed=quarantine.write(shard.partition, failed, shard.name),
+            scored=table.write(shard.partition, scored),
+            failed=quarantine.write(shard.partition, failed),
             digest=digest_table(scored),
             failed_digest=digest_table(failed),
             lowest=float(good.min()) if good.size else None,
@@ -76,16 +86,17 @@ class ShardScorer:
         )
 
     def _read(self, shard: Shard) -> pa.Table:
-        columns = list(dict.fromkeys((*self.predictions.copied, *self.predictions.columns)))
+        used = (*self.predictions.copied, *self.predictions.columns, SOURCE_FILE, SOURCE_ROW)
+        columns = list(dict.fromkeys(used))
         source = Table(self.lake, self.predictions.features)
         return source.read_file(shard.path, columns, shard.first_row, shard.rows)
 
-    def _scores(self, rows: pa.Table, shard: Shard) -> np.ndarray:
+    def _scores(self, rows: pa.Table, shard: Shard, serving: Serving) -> np.ndarray:
         if rows.num_rows == 0:
             return np.empty(0, np.float32)
-        place = f"{self.predictions.table}[{shard.partition}], version {self.model_version}"
+        place = f"{self.predictions.table}[{shard.partition}], version {serving.version}"
         try:
-            scores = np.asarray(self.model.predict(rows))
+            scores = np.asarray(serving.model.predict(rows))
         except BatchPlatformError:
             raise
         except Exception as error:  # whatever a trainer's own class may raise
@@ -96,12 +107,37 @@ class ShardScorer:
                 where=place,
                 fix="a prediction table needs one score per row",
             )
-        return scores.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # what does not fit becomes infinite and goes to quarantine
+            return scores.astype(np.float32, copy=False)
 
-    def _failures(self, rows: pa.Table, scores: np.ndarray) -> pa.Table:
-        failed = rows.select(self.predictions.copied)
+    def _failures(self, rows: pa.Table, scores: np.ndarray, version: str) -> pa.Table:
+        failed = rows.select([*self.predictions.copied, SOURCE_FILE, SOURCE_ROW])
         reasons = pa.array([f"the model's score is {score}" for score in scores], pa.string())
-        failed = failed.append_column(MODEL_VERSION, pa.array([self.model_version] * len(scores), pa.string()))
+        failed = failed.append_column(MODEL_VERSION, pa.array([version] * len(scores), pa.string()))
         failed = failed.append_column(ERROR, reasons)
         failed = failed.append_column("_resolved", pa.array([False] * len(scores), pa.bool_()))
         return failed.cast(self.predictions.quarantine_schema)
+
+
+def ends_run(error: BatchPlatformError) -> bool:
+    """Whether an error is no partition's own: the lake is in trouble, or the whole run may succeed later."""
+    return error.transient or isinstance(error, LakeError)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A scorer whose failure on one shard does not keep the engine from the shards of other partitions.
+
+    Raises, when called:
+        BatchPlatformError: one that ends the run, see `ends_run`.
+    """
+
+    scorer: ShardScorer
+
+    def __call__(self, shard: Shard) -> Receipt | Failure:
+        try:
+            return self.scorer(shard)
+        except BatchPlatformError as error:
+            if ends_run(error):
+                raise
+            return Failure(shard, error)

@@ -22,7 +22,7 @@ class Shard:
         path: the file, relative to the feature table's folder.
         first_row: the first row of the range within the file.
         rows: how many rows; zero for the one shard of an empty partition.
-        name: derived from everything that determines the result; the output file is called so.
+        name: derived from everything that determines the result, so that a known result can be found again.
     """
 
     partition: str

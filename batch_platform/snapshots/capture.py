@@ -23,7 +23,7 @@ from batch_platform.lake.provenance import (
     SourceRead,
     Stage,
 )
-from batch_platform.lake.schema import added_columns, storable
+from batch_platform.lake.schema import added_columns, storable, storage_schema
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
@@ -44,6 +44,8 @@ class Snapshot:
         key: the columns that identify a row; empty when rows have no identity.
         calendar: its partitions; None for a table without.
         empty_allowed: whether a partition without rows is legal.
+        columns_known: whether the declaration fixes the columns, so that each partition has all of them. Where the
+            files decide, a column that a partition lacks is null there.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Snapshot:
     key: tuple[str, ...] = ()
     calendar: Calendar | None = None
     empty_allowed: bool = False
+    columns_known: bool = False
 
     @property
     def table(self) -> str:
@@ -62,7 +65,8 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
     """Capture partitions and commit the good ones together; one bad partition does not stop the others.
 
     The same bytes captured again change nothing. Changed bytes become a new table version; if their rows are the
-    same the data version stays, so nothing downstream runs.
+    same the data version stays, so nothing downstream runs. Each partition is written, and digested, with the columns
+    of its own source alone, so its content does not depend on which partitions were captured before it.
 
     Raises:
         LakeError: the lake cannot be written; no partition has changed then.
@@ -75,16 +79,17 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
     for key in keys:
         try:
             extract = _read(snapshot, key)
-            rows, added = _fit(extract.table, schema, _place(snapshot, key))
-            rows = _accept(snapshot, key, rows)
-            schema = pa.schema([*schema, *added])
-        except ContractError as error:
-            checks = (CheckOutcome(KEY_CHECK, False, str(error)),)
-            outcomes[key] = PartitionOutcome(key, error=error, checks=checks)
-            continue
+            rows, union = _fit(snapshot, key, extract.table, schema)
+            _refuse_empty(snapshot, key, rows)
         except BatchPlatformError as error:
             outcomes[key] = PartitionOutcome(key, error=error)
             continue
+        try:
+            rows = _in_key_order(snapshot, key, rows)
+        except ContractError as error:
+            outcomes[key] = PartitionOutcome(key, error=error, checks=_key_check(snapshot, False, str(error)))
+            continue
+        schema = union
         digest = digest_table(rows).hex
         files[key] = [table.write(key, rows)]
         records[key] = PartitionRecord(
@@ -96,8 +101,8 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
             key,
             digest=digest,
             rows=rows.num_rows,
-            metadata=_metadata(extract),
-            checks=(CheckOutcome(KEY_CHECK, True, f"{rows.num_rows} rows, each key once"),),
+            metadata=_metadata(extract, absent=[name for name in schema.names if name not in rows.column_names]),
+            checks=_key_check(snapshot, True, f"{rows.num_rows} rows, each key once"),
         )
     if files:
         provenance = Provenance(
@@ -127,25 +132,38 @@ def _columns(table: Table) -> pa.Schema:
     return pa.schema([field for field in stored if field.name != PARTITION_COLUMN])
 
 
-def _fit(rows: pa.Table, schema: pa.Schema, place: str) -> tuple[pa.Table, list[pa.Field]]:
-    """The rows as the lake stores them, and the columns that they add; the reason where one day's do not fit."""
+def _fit(snapshot: Snapshot, key: str, rows: pa.Table, schema: pa.Schema) -> tuple[pa.Table, pa.Schema]:
+    """The rows as the lake stores them, and the table's columns with theirs; the reason where they do not fit."""
     try:
         rows = storable(rows)
-        return rows, added_columns(schema, rows.schema)
+        expected = schema if snapshot.columns_known else [field for field in schema if field.name in rows.column_names]
+        union = pa.schema([*schema, *added_columns(pa.schema(expected), rows.schema)])
+        storage_schema(union)  # names may differ from those of other days in their case alone
+        return rows, union
     except LakeError as error:
+        place = _place(snapshot, key)
         raise ContractError(f"differs from the table: {error.what}", where=place, fix=error.fix) from error
 
 
-def _accept(snapshot: Snapshot, key: str, rows: pa.Table) -> pa.Table:
-    """The rows in key order, or the reason why they cannot be a snapshot."""
+def _refuse_empty(snapshot: Snapshot, key: str, rows: pa.Table) -> None:
+    if rows.num_rows == 0 and not snapshot.empty_allowed:
+        place = _place(snapshot, key)
+        raise ContractError("the source has no rows", where=place, fix="declare empty: allowed if that is legal")
+
+
+def _key_check(snapshot: Snapshot, passed: bool, text: str) -> tuple[CheckOutcome, ...]:
+    """What is known of the key; nothing where rows have no identity."""
+    return (CheckOutcome(KEY_CHECK, passed, text),) if snapshot.key else ()
+
+
+def _in_key_order(snapshot: Snapshot, key: str, rows: pa.Table) -> pa.Table:
+    """The rows in key order, or the reason why the key does not identify them."""
     place = _place(snapshot, key)
     absent = [name for name in snapshot.key if name not in rows.column_names]
     if absent:
         raise ContractError(
             f"key column {absent[0]!r} is not in the source", where=place, fix=f"it has {', '.join(rows.column_names)}"
         )
-    if rows.num_rows == 0 and not snapshot.empty_allowed:
-        raise ContractError("the source has no rows", where=place, fix="declare empty: allowed if that is legal")
     if not snapshot.key or rows.num_rows == 0:
         return rows
     for name in snapshot.key:
@@ -178,10 +196,12 @@ def _position(rows: pa.Table, index: int) -> str:
     return f"{rows.column('_source_file')[index].as_py()} row {rows.column('_source_row')[index].as_py()}"
 
 
-def _metadata(extract: Extract) -> dict[str, str | list[object]]:
+def _metadata(extract: Extract, absent: list[str]) -> dict[str, str | list[object]]:
     shown: dict[str, str | list[object]] = {
         "source_files": [f"{file.path} ({file.size_bytes} bytes, sha256 {file.sha256[:12]})" for file in extract.files]
     }
     if extract.extra_columns:
         shown["ignored_columns"] = list(extract.extra_columns)
+    if absent:
+        shown["absent_columns"] = list[object](absent)
     return shown

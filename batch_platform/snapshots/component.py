@@ -33,7 +33,9 @@ class SourceField(SourceSpec, dg.Resolvable):
 class InputSnapshot(Declaration):
     """Captures one source, partition by partition, exactly as it was: `snapshots/<name>`.
 
-    The same bytes captured again change nothing; changed bytes become a new table version with a new digest.
+    The same bytes captured again change nothing; changed bytes become a new table version with a new digest. Where
+    `source.columns` are declared, every partition must have them all; where the files decide, a column that one
+    partition lacks and another has is null there.
     """
 
     name: Annotated[str, Field(description="The table is snapshots/<name>.", pattern=r"^[a-z][a-z0-9_]*$")]
@@ -73,7 +75,10 @@ class InputSnapshot(Declaration):
             calendar: Calendar | None = self.timeline.calendar
             source = source_from(self.source, base=Settings.from_environment().project)
         partitions = calendar.definition if calendar else None
-        snapshot = Snapshot(self.name, source, tuple(self.key), calendar, self.empty == "allowed")
+        columns = self.source.known_columns
+        snapshot = Snapshot(
+            self.name, source, tuple(self.key), calendar, self.empty == "allowed", columns_known=columns is not None
+        )
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
             return capture(snapshot, settings.lake, keys, run, meter)
@@ -82,7 +87,6 @@ class InputSnapshot(Declaration):
             "source": self.source.origin,
             "available": self.available if calendar else "always",
         }
-        columns = self.source.known_columns
         if columns is not None:
             metadata["dagster/column_schema"] = dg.TableSchema(
                 columns=[dg.TableColumn(name, str(kind)) for name, kind in columns.items()]
@@ -94,9 +98,8 @@ class InputSnapshot(Declaration):
             partitions,
             metadata=metadata,
         )
-        checks = check_specs(
-            self.table, {KEY_CHECK: f"({', '.join(self.key) or 'no key'}) is never null and never repeats."}, partitions
-        )
+        promised = {KEY_CHECK: f"({', '.join(self.key)}) is never null and never repeats."} if self.key else {}
+        checks = check_specs(self.table, promised, partitions)
         return dg.Definitions(assets=[table_step(self.table, specs=[spec], checks=checks, compute=compute)])
 
 

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_platform.automation import catch_up
-from batch_platform.automation.catch_up import RunFailedError, Wanted, materialize, missing
+from batch_platform.automation.catch_up import (
+    RunFailedError,
+    Wanted,
+    load_definitions,
+    materialize,
+    missing,
+    refuse_missing,
+)
 from batch_platform.automation.reporting import asset_key
-from batch_platform.settings import Settings
+from batch_platform.errors import ConfigurationError
+from batch_platform.lake.commit import replace_partitions
+from batch_platform.lake.digest import combine
+from batch_platform.lake.provenance import (
+    InputRead,
+    Ledger,
+    ModelUsed,
+    PartitionRecord,
+    Provenance,
+    SourceRead,
+    Stage,
+)
+from batch_platform.lake.store import Lake
+from batch_platform.lake.table import Table
+from batch_platform.settings import PROJECT, Settings
 from batch_platform_tests.pipelines.project import Project, run, write_orders
 
 DAYS = ("2025-01-05", "2025-01-06", "2025-01-07", "2025-01-08")
@@ -93,6 +117,118 @@ def test_a_table_without_partitions_is_missing_until_it_was_made(
     definitions = project.definitions()
     assert run(definitions, instance, wanted, settings) == [""]
     assert run(definitions, instance, wanted, settings) == []
+
+
+def test_one_failed_day_among_good_ones_is_named_with_its_reason(
+    project: Project, instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    write_orders(project.root, DAYS)
+    definitions = project.definitions()
+    part = project.root / "data" / "orders" / DAYS[2] / "part-0.csv"
+    good = part.read_text()
+    part.write_text(good.replace(",1\n", ",one\n"))
+    run(definitions, instance, ORDERS, settings)
+    assert missing(ORDERS, settings, instance) == [DAYS[2]]
+    with pytest.raises(RunFailedError, match=rf"snapshots/orders\[{DAYS[2]}\]: .*items_count.*one") as caught:
+        refuse_missing(ORDERS, settings, instance)
+    assert "\n" not in str(caught.value)
+
+    part.write_text(good)
+    assert run(definitions, instance, ORDERS, settings) == [DAYS[2]]
+    refuse_missing(ORDERS, settings, instance)
+
+    # What a run that succeeded left behind may still be gone.
+    shutil.rmtree(Path(settings.lake.root) / ORDERS.table)
+    with pytest.raises(RunFailedError, match=rf"orders\[{DAYS[0]}\]: .*although its run succeeded.*3 more"):
+        refuse_missing(ORDERS, settings, instance)
+
+
+def _commit(lake: Lake, table: str, days: Sequence[str], digest: str, inputs: Mapping[str, InputRead]) -> None:
+    target, rows = Table(lake, table), pa.table({"text": [digest]})
+    record = PartitionRecord(digest, Ledger(1, {"valid": 1}), inputs=inputs, sources=(SourceRead("a.csv", digest, 1),))
+    stage = Stage(table.split("/")[0])
+    if stage is Stage.PREDICTIONS:
+        record = replace(record, model=ModelUsed("m", "1", "d"))
+    provenance = Provenance(stage, "run", "local", 0.1, 0.0, dict.fromkeys(days, record), sql_digest="s")
+    replace_partitions(target, rows.schema, {day: [target.write(day, rows)] for day in days}, provenance)
+
+
+def test_what_was_made_from_earlier_content_of_its_inputs_is_missing(
+    instance: dg.DagsterInstance, lake: Lake, settings: Settings
+) -> None:
+    """Features of two days of orders and the channels; predictions of the features of their own day."""
+    settings = replace(settings, lake=lake)
+    features = Wanted("features/orders", DAYS[1:3])
+    predictions = Wanted("predictions/orders", DAYS[1:3])
+    _commit(lake, ORDERS.table, DAYS, "o1", {})
+    _commit(lake, "snapshots/channels", [""], "c1", {})
+    channels = {"snapshots/channels": InputRead(0, combine(["c1"]))}
+    for before, day in pairwise(DAYS[:3]):
+        orders = {ORDERS.table: InputRead(0, combine(["o1", "o1"]), (before, day))}
+        _commit(lake, features.table, [day], "f1", channels | orders)
+        _commit(lake, predictions.table, [day], "p1", {features.table: InputRead(0, "f1", (day, day))})
+        for wanted in (features, predictions):
+            instance.report_runless_asset_event(dg.AssetMaterialization(asset_key(wanted.table), partition=day))
+    assert missing(features, settings, instance) == missing(predictions, settings, instance) == []
+
+    # A rewritten version with the same content is no reason to do anything, nor is a day that nobody read.
+    _commit(lake, ORDERS.table, [DAYS[0], DAYS[3]], "o2", {})
+    _commit(lake, ORDERS.table, [DAYS[0]], "o1", {})
+    assert missing(features, settings, instance) == []
+
+    _commit(lake, ORDERS.table, [DAYS[0]], "o3", {})
+    assert missing(features, settings, instance) == [DAYS[1]]
+    assert missing(predictions, settings, instance) == []
+    _commit(lake, features.table, [DAYS[1]], "f2", channels)
+    assert missing(predictions, settings, instance) == [DAYS[1]]
+    assert missing(features, settings, instance) == []
+    _commit(lake, "snapshots/channels", [""], "c2", {})
+    assert missing(features, settings, instance) == list(DAYS[1:3])
+    shutil.rmtree(Path(lake.root) / "features")
+    assert missing(predictions, settings, instance) == list(DAYS[1:3])
+
+
+def test_what_lies_elsewhere_is_missing_unless_its_own_store_holds_it(
+    instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    wanted = Wanted("models/orders", DAYS, in_lake=False, held=lambda asked: DAYS[1:] if asked is settings else ())
+    for day in DAYS[:3]:
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset_key(wanted.table), partition=day))
+    assert missing(wanted, settings, instance) == [DAYS[0], DAYS[3]]
+
+
+CHANNELS = "type: batch_platform.InputSnapshot\nattributes:\n  name: channels\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (CHANNELS + "  source: {files: channels.csv\n", "line 4"),
+        ("type: batch_platform.InputSnapsho\n", "no attribute `InputSnapsho`"),
+        (CHANNELS + "  sorce: {files: channels.csv}\n", "attributes.source"),
+        ("- a\n- b\n", "defs/shop/defs.yaml:1"),
+        (CHANNELS + '  source: {files: "{day}.csv"}\n', "unknown placeholder {day}"),
+        (
+            CHANNELS + "  source: {files: a.csv}\n  partitions: {cadence: daily, start: '2025-13-05'}\n",
+            "defs/shop/defs.yaml, InputSnapshot 'channels': start '2025-13-05' is not of the form",
+        ),
+    ],
+    ids=["no yaml", "no such type", "no such field", "a list", "a wrong field", "a wrong value"],
+)
+def test_a_wrong_pipeline_is_one_line_without_dagsters_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    project = Project.create(tmp_path)
+    monkeypatch.setenv(PROJECT, str(tmp_path))
+    project.defs("shop").parent.mkdir()
+    project.defs("shop").write_text(text)
+    with project.tree() as tree:
+        monkeypatch.setattr("batch_platform.definitions.defs", tree.build_defs)
+        with pytest.raises(ConfigurationError) as caught:
+            load_definitions()
+    line = str(caught.value)
+    assert said in line and "\n" not in line and "├" not in line and len(line) < 600
+    assert caught.value.__suppress_context__ and caught.value.exit_code == 2
 
 
 def test_an_unexpected_error_is_told_in_one_line_too(instance: dg.DagsterInstance) -> None:

@@ -17,7 +17,7 @@ from batch_platform.models.definition import ModelDefinition
 from batch_platform.models.registry import Registry
 from batch_platform.models.tabular import train
 from batch_platform.models.task import TrainingTask
-from batch_platform.models.training import LABEL, labelled_rows
+from batch_platform.models.training_rows import LABEL, labelled_rows
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import PARTITION_COLUMN
 from batch_platform.predictions.component import PredictionTable

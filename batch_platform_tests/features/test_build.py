@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from batch_platform.errors import ConfigurationError, ContractError, LakeError, PartitionKeyError
+from batch_platform.features import build as module
+from batch_platform.features import query as queries
 from batch_platform.lake.provenance import Ledger
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
@@ -88,6 +90,31 @@ def test_the_main_commit_names_the_version_of_the_quarantine_that_goes_with_it(l
     named = last_commit(lake, FEATURES).quarantine_version
     assert named == Table(lake, QUARANTINE).version()
     assert Table(lake, QUARANTINE).read([DAY], version=named).num_rows == 1
+
+
+def test_a_rejected_row_that_changes_is_a_new_version_of_both_tables(lake: Lake, tmp_path: Path) -> None:
+    put_days(lake)
+    features = feature_table(tmp_path / "sql")
+    for version, distance in enumerate((-7, -8), start=1):
+        put(lake, FLIGHTS, {DAY: {"flight": ["AA1", "B62"], "distance_miles": [100, distance]}})
+        (outcome,) = built(features, lake, [DAY])
+        assert versions(lake) == (version, version)
+        found = last_commit(lake, FEATURES)
+        assert found.quarantine_version == version
+        assert found.partitions[DAY].rejected == outcome.extra[QUARANTINE].digest
+    assert built(features, lake, [DAY])[0].error is None and versions(lake) == (2, 2)
+
+
+def test_an_error_that_may_pass_ends_the_run_and_changes_nothing(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_days(lake)
+    features = feature_table(tmp_path / "sql")
+    error = ContractError("busy", transient=True)
+    monkeypatch.setattr(module, "query", lambda *given: [*queries.query(*given)][:1] + [(DAY, error)])
+    with pytest.raises(ContractError) as caught:
+        built(features, lake, [DAYS[4], DAY])
+    assert caught.value is error and versions(lake) == (-1, -1)
 
 
 def test_above_the_tolerance_the_partition_is_refused_and_its_earlier_content_stays(lake: Lake, tmp_path: Path) -> None:

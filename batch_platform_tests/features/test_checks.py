@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import polars as pl
 import pytest
@@ -21,11 +22,8 @@ READINGS = (
     reading(TIMELINES[OUTCOMES], 3, CALENDAR, KNOWN_AT),
     reading(TIMELINES["snapshots/airports"], None, CALENDAR, KNOWN_AT),
 )
-GOOD = {
-    FLIGHTS: InputRead(3, "f" * 32, (DAY, DAY)),
-    OUTCOMES: InputRead(4, "e" * 32, (DAYS[1], DAYS[3])),
-    "snapshots/airports": InputRead(0, "d" * 32),
-}
+Shown: TypeAlias = Mapping[str, tuple[str, str] | None]
+GOOD: Shown = {FLIGHTS: (DAY, DAY), OUTCOMES: (DAYS[1], DAYS[3]), "snapshots/airports": None}
 NO_ROWS = pl.DataFrame(schema={"flight": pl.String, "leg": pl.Int64})
 
 
@@ -36,7 +34,7 @@ def verdict(flights: list[str | None], legs: list[int | None], rejected: int = 0
 
 
 def checked(
-    inputs: Mapping[str, InputRead] = GOOD,
+    shown: Shown = GOOD,
     rows: Verdict | None = None,
     ledger: Ledger | None = None,
     readings: tuple[Reading, ...] = READINGS,
@@ -44,7 +42,7 @@ def checked(
     """All checks on one partition, which is good in whatever is not given."""
     decision = KNOWN_AT.after(CALENDAR.start_of(DAY))
     outcomes = feature_checks(
-        Reads(readings, inputs, DAY, decision),
+        Reads(readings, shown, DAY, decision),
         rows or verdict(["AA", "AA"], [1, 2]),
         ("flight", "leg"),
         ledger or Ledger(2, {"valid": 2, "quarantined": 0}),
@@ -68,7 +66,7 @@ def test_a_good_partition_passes_every_check_and_each_says_what_it_saw() -> None
 @pytest.mark.parametrize("newest", DAYS[4:])
 def test_no_future_fails_for_an_input_that_became_known_later(newest: str) -> None:
     """Outcomes of a day are known at noon of the next; the decision falls at six on the evening before."""
-    checks = checked({**GOOD, OUTCOMES: InputRead(4, "e" * 32, (DAYS[1], newest))})
+    checks = checked({**GOOD, OUTCOMES: (DAYS[1], newest)})
     assert "no_future" in failed(checks)
     known = f"{OUTCOMES}[{newest}] is known at {CALENDAR.shift(newest, 1)} 12:00"
     assert known in checks["no_future"].description
@@ -77,7 +75,7 @@ def test_no_future_fails_for_an_input_that_became_known_later(newest: str) -> No
 def test_no_future_does_not_take_the_declared_reading_for_granted() -> None:
     """A reading that permits too much is caught by the times alone."""
     careless = tuple(Reading(one.timeline, 3, 0) if one.timeline.table == OUTCOMES else one for one in READINGS)
-    checks = checked({**GOOD, OUTCOMES: InputRead(4, "e" * 32, (DAYS[2], DAY))}, readings=careless)
+    checks = checked({**GOOD, OUTCOMES: (DAYS[2], DAY)}, readings=careless)
     assert failed(checks) == ["no_future"]
 
 
@@ -90,18 +88,19 @@ def test_an_input_known_at_the_very_decision_time_is_no_future() -> None:
 
 @pytest.mark.parametrize("table", [FLIGHTS, OUTCOMES])
 def test_inputs_are_fresh_fails_for_an_older_partition(table: str) -> None:
-    expected = GOOD[table].partitions
+    expected = GOOD[table]
     assert expected is not None
-    checks = checked({**GOOD, table: InputRead(3, "f" * 32, (DAYS[0], CALENDAR.shift(expected[1], -1)))})
+    checks = checked({**GOOD, table: (DAYS[0], CALENDAR.shift(expected[1], -1))})
     assert failed(checks) == ["inputs_are_fresh"]
     said = f"{table}: expected {expected[1]}, read {CALENDAR.shift(expected[1], -1)}"
     assert said in checks["inputs_are_fresh"].description
 
 
 def test_inputs_are_fresh_fails_where_nothing_was_read() -> None:
-    checks = checked({name: read for name, read in GOOD.items() if name != OUTCOMES})
-    assert failed(checks) == ["inputs_are_fresh"]
-    assert checks["inputs_are_fresh"].description == f"{OUTCOMES}: expected {DAYS[3]}, read nothing"
+    for shown in ({**GOOD, OUTCOMES: None}, {name: read for name, read in GOOD.items() if name != OUTCOMES}):
+        checks = checked(shown)
+        assert failed(checks) == ["inputs_are_fresh"]
+        assert checks["inputs_are_fresh"].description == f"{OUTCOMES}: expected {DAYS[3]}, read nothing"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +134,12 @@ def test_quarantined_rows_are_counted_by_rule_most_broken_first() -> None:
 
 
 def test_reads_are_told_by_table_partitions_version_and_digest() -> None:
-    assert describe_reads(GOOD) == [
+    inputs = {
+        FLIGHTS: InputRead(3, "f" * 32, (DAY, DAY)),
+        OUTCOMES: InputRead(4, "e" * 32, (DAYS[1], DAYS[3])),
+        "snapshots/airports": InputRead(0, "d" * 32),
+    }
+    assert describe_reads(inputs) == [
         f"{FLIGHTS}[{DAY}] version 3, digest ffffffffffff",
         f"{OUTCOMES}[{DAYS[1]} to {DAYS[3]}] version 4, digest eeeeeeeeeeee",
         "snapshots/airports version 0, digest dddddddddddd",

@@ -101,6 +101,7 @@ def test_content_that_returns_to_what_it_was_is_a_change_each_time(table: Table)
     [
         {"ledger": Ledger(4, {"kept": 3, "quarantined": 1})},
         {"sources": (SourceRead("in.csv", "1" * 64, 1),)},
+        {"rejected": "1" * 32},
     ],
 )
 def test_another_ledger_or_source_of_the_same_rows_is_recorded(table: Table, changes: dict[str, object]) -> None:
@@ -212,6 +213,17 @@ def test_files_and_records_must_name_the_same_partitions(table: Table) -> None:
         replace_partitions(table, A.schema, {MON: [table.write(MON, A)]}, provenance_of({TUE: record_of(A)}))
     with pytest.raises(LakeError, match="has no file"):
         replace_partitions(table, A.schema, {MON: []}, provenance_of({MON: record_of(A)}))
+
+
+def test_a_file_that_is_named_twice_is_refused(table: Table) -> None:
+    """It would be added once, though the record counts it twice; empty files have nothing to count."""
+    rows = pa.concat_tables([A, A])
+    provenance = provenance_of({MON: record_of(rows)})
+    with pytest.raises(LakeError, match="named twice"):
+        replace_partitions(table, A.schema, {MON: [table.write(MON, A)] * 2}, provenance)
+    empty = A.slice(0, 0)
+    replace_partitions(table, A.schema, {MON: [table.write(MON, empty)] * 2}, provenance_of({MON: record_of(empty)}))
+    assert len(table.files()) == 1
 
 
 def test_a_file_that_is_gone_or_cut_short_is_refused(table: Table) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_platform.errors import ProvenanceError
+from batch_platform.errors import LakeError, ProvenanceError
 from batch_platform.lake.provenance import (
+    FORMAT,
     WHOLE_TABLE,
     InputRead,
     Ledger,
@@ -36,6 +38,7 @@ RECORDS = st.builds(
     inputs=st.dictionaries(TEXT, st.builds(InputRead, COUNTS, TEXT, st.none() | st.tuples(TEXT, TEXT)), max_size=2),
     sources=st.lists(st.builds(SourceRead, TEXT, TEXT, COUNTS), max_size=2).map(tuple),
     model=st.none() | st.builds(ModelUsed, TEXT, TEXT, TEXT),
+    rejected=st.just("") | TEXT,
 )
 PROVENANCES = st.builds(
     Provenance,
@@ -74,6 +77,35 @@ def test_the_log_gives_back_the_record_that_went_in(provenance: Provenance) -> N
     assert Provenance.from_json(text) == provenance
     assert Provenance.from_json(text).to_json() == text
     assert "\n" not in text
+
+
+def test_fields_that_a_later_version_adds_are_left_out() -> None:
+    for stage in (Stage.SNAPSHOT, Stage.PREDICTIONS):
+        raw = json.loads(complete(stage).to_json())
+        record = raw["partitions"]["2025-01-06"]
+        for place in (raw, record, record["ledger"], *record["inputs"].values(), *record["sources"], record["model"]):
+            if place is not None:
+                place["added_later"] = {"x": [1]}
+        assert Provenance.from_json(json.dumps(raw)) == complete(stage)
+
+
+def test_records_from_before_the_format_had_a_number_are_read() -> None:
+    old = json.loads(complete(Stage.FEATURES).to_json())
+    del old["format"], old["partitions"]["2025-01-06"]["rejected"]
+    assert Provenance.from_json(json.dumps(old)) == complete(Stage.FEATURES)
+
+
+def test_a_higher_format_is_refused_with_the_version_that_reads_it() -> None:
+    raw = {**json.loads(complete(Stage.SNAPSHOT).to_json()), "format": FORMAT + 1, "package_version": "7.8.9"}
+    with pytest.raises(LakeError, match=rf"format {FORMAT + 1}.*use batch-platform 7\.8\.9 or newer"):
+        Provenance.from_json(json.dumps(raw))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"partitions": {"a": {}}}', '{"format": "new"}'])
+def test_what_is_no_record_is_one_line(text: str) -> None:
+    with pytest.raises(LakeError, match="the provenance record cannot be read") as caught:
+        Provenance.from_json(text)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("stage", list(Stage))

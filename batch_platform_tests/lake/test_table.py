@@ -106,15 +106,6 @@ def test_a_key_that_is_no_folder_name_is_refused(table: Table, key: str) -> None
     assert not Path(table.uri).exists()
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", "x y", "%2e%2e"])
-def test_a_name_that_is_no_file_name_is_refused(table: Table, name: str) -> None:
-    if not name:
-        assert table.write(MON, A, name).path == table.write(MON, A).path
-        return
-    with pytest.raises(LakeError, match="not a file name"):
-        table.write(MON, A, name)
-
-
 def test_a_file_is_named_after_rows_order_types_and_positions() -> None:
     forms = [
         A,
@@ -201,6 +192,25 @@ def test_a_row_range_of_a_file_is_read_across_row_groups(table: Table) -> None:
     assert table.read_files([file, table.write(TUE, B)], ["a"])["a"].to_pylist() == [1, 2, 3, 4, 5]
     with pytest.raises(LakeError, match="cannot be read"):
         table.read_file("partition_key=x/none.parquet", ["a"], 0, 1)
+
+
+def test_a_file_is_closed_once_it_is_read_and_when_it_cannot_be(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = table.write(MON, A)
+    opened: list[pa.NativeFile] = []
+    open_input = Lake.open_input
+
+    def recorded(lake: Lake, name: str, path: str) -> pa.NativeFile:
+        opened.append(open_input(lake, name, path))
+        return opened[-1]
+
+    monkeypatch.setattr(Lake, "open_input", recorded)
+    table.read_file(file.path, ["a"], 0, 3)
+    with pytest.raises(LakeError, match="no column 'b'"):
+        table.read_file(file.path, ["b"], 0, 3)
+    (Path(table.uri) / file.path).write_bytes(b"PAR1")
+    with pytest.raises(LakeError, match="cannot be read"):
+        table.read_file(file.path, ["a"], 0, 3)
+    assert [source.closed for source in opened] == [True] * 3
 
 
 def test_sizes_come_from_the_log(table: Table) -> None:

@@ -40,6 +40,11 @@ def definition_of(**changes: Any) -> ModelDefinition:
     return replace(definition, **changes)
 
 
+def label_of(available: str, calendar: Calendar = DAYS) -> Label:
+    """Late visits, known at this offset."""
+    return Label(Timeline(VISITS, calendar, Offset.parse(available)), "minutes > 15", "minutes IS NULL")
+
+
 def commit_days(
     lake: Lake, first: str = "2026-01-04", days: int = 35, minutes: Callable[[pa.Table], Any] | None = None
 ) -> None:

@@ -149,6 +149,54 @@ def test_a_pickle_in_place_of_a_file_is_refused_and_never_run(tmp_path: Path, na
     assert not (tmp_path / "trace").exists()
 
 
+def test_nothing_that_changed_files_name_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "intruder.py").write_text(f"open({str(tmp_path / 'trace')!r}, 'w').close()")
+    monkeypatch.syspath_prepend(tmp_path)
+    save(parts(), tmp_path)
+    config = json.loads((tmp_path / CONFIG).read_text()) | {"runtime": "intruder:Model"}
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="changed after registration"):
+        load(tmp_path, digest_of(parts()))
+    assert not (tmp_path / "trace").exists()
+
+
+class Fragile(Parts):
+    """Cannot be restored."""
+
+    @classmethod
+    def from_parts(cls, tensors: dict[str, Any], config: dict[str, Any]) -> Parts:
+        raise ZeroDivisionError("no\nparts")
+
+
+def test_a_class_that_fails_to_restore_is_one_line(tmp_path: Path) -> None:
+    model = Fragile(parts().tensors)
+    save(model, tmp_path)
+    with pytest.raises(ModelError, match="cannot be read: no") as caught:
+        load(tmp_path, digest_of(model))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tensor", [np.array([None, "x"], object), np.array(["words"])])
+def test_tensors_that_no_file_holds_are_one_line(tmp_path: Path, tensor: Any) -> None:
+    with pytest.raises(ModelError, match="cannot be written") as caught:
+        save(Parts({"a": tensor}), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / TENSORS).mkdir()
+    with pytest.raises(ModelError, match="cannot be written"):
+        save(parts(), tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match="cannot be written"):
+        save(parts(), tmp_path / "file" / "folder")
+
+
+def test_a_config_beyond_json_is_one_line() -> None:
+    with pytest.raises(ModelError, match="JSON"):
+        digest_of(Parts({}, {"when": object()}))
+
+
 @pytest.mark.parametrize("reference", ["", "os", "os:", "os:nothing", "no_such_module:x", ":x"])
 def test_references_to_nothing_are_refused(reference: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be imported"):

@@ -13,15 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from batch_platform.errors import ConfigurationError, ModelError
-from batch_platform.models.encoding import (
-    UNKNOWN_CODE,
-    CategoricalEncoding,
-    FeatureKind,
-    NumericEncoding,
-    feature_kind,
-    feature_kinds,
-)
+from batch_platform.models.encoding import UNKNOWN_CODE, CategoricalEncoding, NumericEncoding
 from batch_platform.models.network import TabularNetwork
 
 any_float = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True, width=64))
@@ -144,17 +136,3 @@ def test_codes_do_not_depend_on_the_order_of_rows_nor_on_the_string_type() -> No
         )
     ]
     assert {fit.levels for fit in fits} == {(("a", "b", "c", None),)}
-
-
-def test_kinds_follow_from_types_alone() -> None:
-    schema = pa.schema({"n": pa.int32(), "d": pa.decimal128(5, 2), "s": pa.string(), "b": pa.bool_(), "e": pa.null()})
-    assert feature_kinds(schema, ["s", "n", "b", "d", "e"]) == (["n", "d", "e"], ["s", "b"])
-    assert feature_kind("c", pa.dictionary(pa.int8(), pa.int64())) is FeatureKind.CATEGORICAL
-    with pytest.raises(ModelError, match="absent"):
-        feature_kinds(schema, ["n", "absent"])
-
-
-@pytest.mark.parametrize("data_type", [pa.timestamp("us", "UTC"), pa.date32(), pa.list_(pa.int8()), pa.binary()])
-def test_types_that_no_network_can_read_are_refused(data_type: pa.DataType) -> None:
-    with pytest.raises(ConfigurationError, match="feature seen_at"):
-        feature_kind("seen_at", data_type)

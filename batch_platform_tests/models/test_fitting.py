@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from batch_platform.models.encoding import CategoricalEncoding, NumericEncoding
 from batch_platform.models.fitting import best_epoch, confidence_slope, epochs
 from batch_platform.models.network import TabularNetwork
-from batch_platform.models.settings import Settings
+from batch_platform.models.options import TabularOptions
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def _started(rows: int = 640) -> Iterator[tuple[int, TabularNetwork]]:
     codes = torch.zeros((rows, 0), dtype=torch.int64)
     labels = torch.from_numpy((x > 0).astype(np.float32))
     values = torch.from_numpy(numeric.standardise(table))
-    return enumerate(epochs(network, values, codes, labels, Settings(hidden=(8,), learning_rate=0.02), seed=5), 1)
+    return enumerate(epochs(network, values, codes, labels, TabularOptions(hidden=(8,), learning_rate=0.02), seed=5), 1)
 
 
 def _bytes(network: TabularNetwork) -> Sequence[bytes]:

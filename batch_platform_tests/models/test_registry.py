@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from batch_platform.errors import ModelError, RegistryError
+from batch_platform.lake.provenance import installed_version
 from batch_platform.models.artifact import digest_of
 from batch_platform.models.registry import Registry
 from batch_platform.settings import Settings
@@ -68,6 +69,64 @@ def test_a_window_trained_again_serves_once_it_is_promoted(settings: Settings) -
     registry.promote(again)
     assert registry.as_of("visits", at("2026-01-05")).number == "2"
     assert registry.champion("visits").number == "2"
+
+
+def test_an_earlier_version_that_is_promoted_again_serves_its_window_again(settings: Settings) -> None:
+    registry = Registry(settings)
+    first = registered(settings, Line(0.5))
+    registered(settings, Line(0.6))
+    assert registry.as_of("visits", at("2026-01-05")).number == "2"
+    assert registered(settings, Line(0.5)).number == first.number
+    assert registry.as_of("visits", at("2026-01-05")).number == registry.champion("visits").number == "1"
+    assert [version.promotion for version in registry.versions("visits")] == [3, 2]
+    found = registry.serving("visits", at("2026-01-05"), without=first)
+    assert found is not None and found.number == "2"
+
+
+def test_promotions_of_which_no_order_was_recorded_go_by_number(settings: Settings) -> None:
+    import mlflow
+
+    registry = Registry(settings)
+    client = mlflow.MlflowClient(settings.registry, settings.registry)
+    for slope in (0.5, 0.6):
+        version = registered(settings, Line(slope), promote=False)
+        client.set_model_version_tag("visits", version.number, "promoted", "true")
+    assert registry.as_of("visits", at("2026-01-05")).number == "2"
+    client.set_model_version_tag("visits", "2", "promoted_at", "yesterday")
+    assert registry.as_of("visits", at("2026-01-05")).number == "2"
+    registered(settings, Line(0.5))
+    assert registry.as_of("visits", at("2026-01-05")).number == "1"
+
+
+def test_versions_beyond_one_page_are_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for slope in (0.5, 0.6, 0.7):
+        registered(settings, Line(slope))
+    for size in (1, 2, 3):
+        monkeypatch.setattr("batch_platform.models.registry.PAGE", size)
+        assert [version.number for version in Registry(settings).versions("visits")] == ["1", "2", "3"]
+    assert registered(settings, Line(0.5)).number == "1"
+
+
+def test_another_process_may_create_the_model_and_its_experiment_first(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    look = mlflow.MlflowClient.get_experiment_by_name
+    asked = []
+
+    def late(client: mlflow.MlflowClient, name: str) -> object:
+        """Sees the experiment that the other process makes only when it looks again."""
+        asked.append(name)
+        if len(asked) > 1:
+            return look(client, name)
+        client.create_experiment(name)
+        client.create_registered_model(name)
+        return None
+
+    monkeypatch.setattr(mlflow.MlflowClient, "get_experiment_by_name", late)
+    assert registered(settings, Line(0.5)).number == "1"
+    assert asked == ["visits", "visits"]
 
 
 def test_promoting_an_older_window_leaves_the_champion(settings: Settings) -> None:
@@ -132,6 +191,21 @@ def test_mlflow_itself_loads_a_version_with_signature_example_and_the_same_score
     assert loaded.metadata.signature.inputs.input_names() == ["distance", "color"]
     rows = pa.table({"distance": pa.array([0.1, None, 3.0]), "color": pa.array([None, "red", "blue"])})
     assert np.array_equal(loaded.predict(rows.to_pandas()), Line(0.5).predict(rows), equal_nan=True)
+
+
+def test_mlflow_itself_refuses_a_version_whose_files_were_changed(settings: Settings, tmp_path: Path) -> None:
+    import mlflow
+
+    registered(settings, Line(0.5))
+    [tensors] = (tmp_path / "artifacts").rglob("model.safetensors")
+    described = tensors.parents[2]
+    assert mlflow.pyfunc.load_model(str(described)).predict(EXAMPLE.to_pandas())[0] == 0.125
+    needed = (described / "requirements.txt").read_text().split()
+    assert f"batch-platform=={installed_version()}" in needed
+    raw = tensors.read_bytes()
+    tensors.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    with pytest.raises(ModelError, match="changed after registration"):
+        mlflow.pyfunc.load_model(str(described))
 
 
 def test_numbers_of_every_type_and_missing_ones_make_an_example(settings: Settings) -> None:

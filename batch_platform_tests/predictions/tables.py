@@ -15,7 +15,7 @@ from batch_platform.features.schema_yml import load_contracts
 from batch_platform.lake.store import Lake
 from batch_platform.partitions import Cadence, Calendar, Offset
 from batch_platform.predictions.definition import Predictions
-from batch_platform.predictions.scorer import ShardScorer
+from batch_platform.predictions.scorer import Serving, ShardScorer
 from batch_platform_tests.models.registered import FEATURES
 
 _CONTRACT = """\
@@ -46,6 +46,8 @@ def visits(rows: int, **columns: Any) -> pa.Table:
             "distance": pa.array([index / max(rows, 1) for index in range(rows)], pa.float64()),
             "color": pa.array([("red", "blue", None)[index % 3] for index in range(rows)], pa.string()),
             "city": pa.array([f"city {index % 5}" for index in range(rows)], pa.string()),
+            "_source_file": pa.array(["visits.csv"] * rows, pa.string()),
+            "_source_row": pa.array(range(1, rows + 1), pa.int64()),
         }
     )
     for name, values in columns.items():
@@ -74,5 +76,6 @@ def predictions_of(**changes: Any) -> Predictions:
 
 
 def scorer_of(lake: Lake, model: Any, **changes: Any) -> ShardScorer:
-    """The scorer of one partition's shards with a model that is in no registry."""
-    return ShardScorer(predictions_of(**changes), lake, model, "1", "d" * 32, "f" * 32)
+    """The scorer of the partition 2026-01-05 with a model that is in no registry."""
+    servings = {"2026-01-05": Serving(model, "1", "d" * 32, "f" * 32)}
+    return ShardScorer(predictions_of(**changes), lake, servings)

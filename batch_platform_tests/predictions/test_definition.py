@@ -40,6 +40,8 @@ def test_what_follows_from_a_declaration() -> None:
         [
             ("visit", pa.int64()),
             ("city", pa.string()),
+            ("_source_file", pa.string()),
+            ("_source_row", pa.int64()),
             ("_model_version", pa.string()),
             ("_error", pa.string()),
             ("_resolved", pa.bool_()),

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
+from batch_platform.engines import engine_named
+from batch_platform.engines.base import Engine
 from batch_platform.errors import ConfigurationError, ContractError, LakeError, ModelError, RegistryError
 from batch_platform.lake.digest import digest_table
-from batch_platform.lake.provenance import InputRead, Ledger, ModelUsed, Provenance, Stage
+from batch_platform.lake.provenance import InputRead, Ledger, ModelUsed, Provenance, Stage, installed_version
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import PARTITION_COLUMN
 from batch_platform.predictions import score as module
-from batch_platform.predictions.score import score
+from batch_platform.predictions.score import score, scoring_code
 from batch_platform.predictions.shards import plan
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
@@ -83,6 +87,7 @@ def test_rows_that_cannot_be_scored_go_to_quarantine_and_the_ledger_balances(set
     assert rows_of(settings, FIRST).column("visit").to_pylist() == [0, 3]
     failed = rows_of(settings, FIRST, "quarantine/visits")
     assert failed.column("_error").to_pylist() == ["the model's score is nan", "the model's score is inf"]
+    assert failed.column("_source_row").to_pylist() == [2, 3]
     extra = outcome.extra["quarantine/visits"]
     assert (extra.rows, extra.digest) == (2, digest_table(failed).hex)
 
@@ -101,6 +106,58 @@ def test_a_rerun_commits_nothing_and_a_new_model_does(settings: Settings) -> Non
     assert set(rows_of(settings, SECOND).column("_model_version").to_pylist()) == {"1"}
 
 
+def test_other_failures_are_named_by_the_predictions_though_no_score_changes(settings: Settings) -> None:
+    registered(settings, Line(0.5))
+    for version, distances in enumerate(([None, None], [1e300, None]), start=1):
+        commit_features(settings.lake, {FIRST: visits(2, distance=distances)})
+        outcome = scored(settings, [FIRST])[FIRST]
+        opened = table(settings).open()
+        assert opened is not None and opened.version() == version
+        named = Provenance.from_json(opened.history(1)[0]["batch_platform"])
+        assert named.quarantine_version == table(settings, "quarantine/visits").version() == version
+        assert named.partitions[FIRST].rejected == outcome.extra["quarantine/visits"].digest
+
+
+def test_all_partitions_are_mapped_at_once_each_by_its_own_version(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_features(settings.lake, {FIRST: visits(5), SECOND: visits(7), THIRD: visits(0)}, files=2)
+    registered(settings, Line(0.25), "2026-01-01")
+    registered(settings, Line(0.5), "2026-01-05")
+    asked: list[str] = []
+
+    def counted(name: str) -> Engine:
+        asked.append(name)
+        return engine_named(name)
+
+    monkeypatch.setattr(module, "engine_named", counted)
+    outcomes = scored(settings, [SECOND, FIRST, THIRD])
+    assert asked == ["local"]
+    for key, rows, slope in ((FIRST, 5, 0.25), (SECOND, 7, 0.5)):
+        written = rows_of(settings, key)
+        assert np.array_equal(written.column("chance"), Line(slope).predict(visits(rows)).astype(np.float32))
+        assert set(written.column("_features_digest").to_pylist()) == {digest_table(visits(rows)).hex}
+        assert outcomes[key].digest == digest_table(written).hex
+    assert [outcomes[key].rows for key in (FIRST, SECOND, THIRD)] == [5, 7, 0]
+
+
+def test_a_model_that_fails_holds_up_its_own_partitions_only(settings: Settings) -> None:
+    commit_features(settings.lake, {FIRST: visits(5), SECOND: visits(7), THIRD: visits(2)})
+    registered(settings, Line(0.25), "2026-01-01")
+    registered(settings, Wide(0.5), "2026-01-05")
+    outcomes = scored(settings, [THIRD, FIRST, SECOND])
+    assert outcomes[FIRST].error is None and table(settings).partitions() == {FIRST}
+    for key in (SECOND, THIRD):
+        assert isinstance(outcomes[key].error, ModelError) and key in str(outcomes[key].error)
+
+
+def test_a_shards_fingerprint_names_the_code_that_decides_about_scores() -> None:
+    code = scoring_code()
+    for name in ("torch", "polars"):
+        assert f"{name} {installed(name)}" in code
+    assert {installed_version(), torch.backends.cpu.get_cpu_capability()} <= {*code}
+
+
 @pytest.mark.parametrize("shard_rows", [1, 7, 20, 1000])
 def test_shard_sizes_do_not_change_the_content(
     settings: Settings, shard_rows: int, monkeypatch: pytest.MonkeyPatch
@@ -109,7 +166,7 @@ def test_shard_sizes_do_not_change_the_content(
     registered(settings, Line(0.5))
     monkeypatch.setattr(module, "plan", partial(plan, shard_rows=shard_rows))
     outcome = scored(settings, [FIRST])[FIRST]
-    assert len(table(settings).files([FIRST])) == {1: 20, 7: 4, 20: 2, 1000: 2}[shard_rows]
+    assert len(table(settings).files([FIRST])) == {1: 19, 7: 4, 20: 2, 1000: 2}[shard_rows]
     assert outcome.digest == digest_table(rows_of(settings, FIRST)).hex
     expected = Line(0.5).predict(visits(20, distance=[None, *np.linspace(0, 1, 19)]))[1:].astype(np.float32)
     assert np.array_equal(rows_of(settings, FIRST).column("chance").to_numpy(), expected)

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_platform.errors import ConfigurationError, LakeError, ModelError
+from batch_platform.errors import BatchPlatformError, ConfigurationError, LakeError, ModelError
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.log import live_rows
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.predictions.outputs import derive_outputs, output_schema
-from batch_platform.predictions.receipts import Receipt
+from batch_platform.predictions.receipts import Failure, Receipt
+from batch_platform.predictions.scorer import Attempt
 from batch_platform.predictions.shards import plan
 from batch_platform_tests.models.registered import FEATURES, Line, Wide, commit_features
 from batch_platform_tests.predictions.tables import predictions_of, scorer_of, visits
@@ -59,10 +60,55 @@ def test_rows_without_a_finite_score_are_kept_with_the_error(lake: Lake) -> None
     assert failed.column("visit").to_pylist() == [1, 2, 3]
     reasons = [f"the model's score is {score}" for score in ("nan", "inf", "-inf")]
     assert failed.column("_error").to_pylist() == reasons
+    assert failed.column("_source_file").to_pylist() == ["visits.csv"] * 3
+    assert failed.column("_source_row").to_pylist() == [2, 3, 4]
     assert failed.column("_resolved").to_pylist() == [False] * 3
     assert content(lake, receipt.scored.path).column("visit").to_pylist() == [0, 4, 5]
     assert (receipt.scored.rows, receipt.failed.rows, receipt.highest) == (3, 3, 1.0)
     assert receipt.failed_digest == digest_table(failed)
+
+
+def test_another_result_of_the_same_shard_is_another_file(lake: Lake) -> None:
+    """The receipt must tell of the rows that the file holds, also where an earlier file of the shard exists."""
+    commit_features(lake, {KEY: visits(6, distance=[None, *[0.5] * 5])})
+    [shard] = plan(KEY, live_rows(Table(lake, FEATURES).open())[KEY], ("f",))
+    receipts = [scorer_of(lake, Line(slope))(shard) for slope in (0.5, 0.25)]
+    assert receipts[0].digest != receipts[1].digest
+    for receipt, slope in zip(receipts, (0.5, 0.25), strict=True):
+        written = content(lake, receipt.scored.path)
+        assert written.column("chance").to_pylist() == [0.5 * slope] * 5
+        assert (receipt.digest, receipt.scored.rows) == (digest_table(written), written.num_rows)
+    assert receipts[0].failed == receipts[1].failed
+
+
+class Raising(Line):
+    """Raises what it is given in place of a slope."""
+
+    def predict(self, batch: pa.RecordBatch | pa.Table) -> Any:
+        raise self.slope  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (ModelError("refuses"), True),
+        (ConfigurationError("wrong"), True),
+        (ModelError("busy", transient=True), False),
+        (LakeError("damaged"), False),
+    ],
+)
+def test_a_shards_error_is_its_partitions_unless_it_ends_the_run(
+    lake: Lake, error: BatchPlatformError, kept: bool
+) -> None:
+    commit_features(lake, {KEY: visits(3)})
+    [shard] = plan(KEY, live_rows(Table(lake, FEATURES).open())[KEY], ("f",))
+    attempt = Attempt(scorer_of(lake, Raising(error)))  # type: ignore[arg-type]
+    if kept:
+        assert attempt(shard) == Failure(shard, error)
+        return
+    with pytest.raises(type(error)) as caught:
+        attempt(shard)
+    assert caught.value is error
 
 
 def test_no_rows_make_files_of_the_same_schema(lake: Lake) -> None:

@@ -1,4 +1,4 @@
-"""The settings of the built-in trainer: their defaults, and how the options in YAML are checked against them."""
+"""The options of the built-in trainer: their defaults, and how those in YAML are checked against them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from batch_platform.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
-class Settings:
+class TabularOptions:
     """What `options` in YAML may set; the defaults suit a hundred thousand rows and some fifty columns.
 
     Attributes:
@@ -45,19 +45,19 @@ class Settings:
     threads: int = 1
 
     @staticmethod
-    def from_options(options: Mapping[str, object]) -> Settings:
-        """Settings with `options` in place of the defaults.
+    def from_mapping(options: Mapping[str, object]) -> TabularOptions:
+        """The defaults with `options` in their place.
 
         Raises:
             ConfigurationError: an option is unknown, of the wrong type, or out of range.
         """
-        defaults = Settings()
-        known = {item.name: getattr(defaults, item.name) for item in fields(Settings)}
+        defaults = TabularOptions()
+        known = {item.name: getattr(defaults, item.name) for item in fields(TabularOptions)}
         for name, value in options.items():
             if name not in known:
                 raise _bad_option(name, "is not known", f"use one of {', '.join(known)}")
             known[name] = _typed(name, value, known[name])
-        settings = Settings(**known)
+        checked = TabularOptions(**known)
         shares = {"dropout": 0.0, "gaps": 0.0, "validation_share": 1e-9}
         for name, lowest in shares.items():
             if not lowest <= known[name] < 1:
@@ -65,11 +65,11 @@ class Settings:
         for name in ("bins", "embedding", "minimum_level_rows", "epochs", "patience", "batch_rows", "threads"):
             if known[name] < 1:
                 raise _bad_option(name, f"is {known[name]}", "set at least 1")
-        if not settings.hidden or min(settings.hidden) < 1:
-            raise _bad_option("hidden", f"is {list(settings.hidden)}", "list at least one width of at least 1")
-        if not (settings.learning_rate > 0 and settings.weight_decay >= 0):
+        if not checked.hidden or min(checked.hidden) < 1:
+            raise _bad_option("hidden", f"is {list(checked.hidden)}", "list at least one width of at least 1")
+        if not (checked.learning_rate > 0 and checked.weight_decay >= 0):
             raise _bad_option("learning_rate and weight_decay", "are negative or zero", "set positive numbers")
-        return settings
+        return checked
 
     def step_rows(self, rows: int) -> int:
         """Rows of one step on a table of `rows`: at most `batch_rows`, fewer so that an epoch has 100 steps."""

@@ -1,0 +1,66 @@
+"""Running a range: cut into passes, each partition once and in order, one that fails does not hold up the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batch_platform.errors import ConfigurationError
+from batch_platform.features import query as module
+from batch_platform.features.inputs import Inputs
+from batch_platform.features.query import query
+from batch_platform.features.sandbox import Answer
+from batch_platform.lake.digest import digest_table
+from batch_platform.lake.store import Lake
+from batch_platform_tests.features.tables import DAYS, FLIGHTS, SQL, feature_table, put, put_days
+
+FAILING = SQL.replace("flights.distance_miles", "CAST(substr(flights.flight, 3) AS BIGINT) AS distance_miles")
+
+
+@pytest.mark.parametrize(("limit", "passes"), [(10**6, 1), (24, 5), (1, 10)])
+def test_a_pass_holds_as_many_partitions_as_its_rows_allow(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, passes: int
+) -> None:
+    """Three flights a day and three outcomes of each of three days: twelve rows for a partition from day 4 on."""
+    put_days(lake)
+    features = feature_table(tmp_path / "sql")
+    inputs = Inputs(features.readings, lake, DAYS)
+    whole = list(query(features, inputs, DAYS))
+    monkeypatch.setattr(module, "PASS_ROWS", limit)
+    parts = list(module._passes(inputs, DAYS[::-1]))
+    assert [key for part in parts for key in part] == DAYS
+    assert all(len(part) == 1 or sum(map(inputs.rows, part)) <= limit for part in parts)
+    assert abs(len(parts) - passes) <= 1 and (limit > 1 or len(parts) == 10)
+    cut = list(query(features, inputs, DAYS))
+    assert [key for key, _ in cut] == [key for key, _ in whole] == DAYS
+    for (_, one), (_, other) in zip(cut, whole, strict=True):
+        assert isinstance(one, Answer) and isinstance(other, Answer)
+        assert digest_table(one.rows) == digest_table(other.rows) and one.shown == other.shown
+
+
+def test_a_data_error_fails_its_day_alone(lake: Lake, tmp_path: Path) -> None:
+    put_days(lake)
+    put(lake, FLIGHTS, {DAYS[5]: {"flight": ["not a number"], "distance_miles": [1]}})
+    features = feature_table(tmp_path / "sql", FAILING)
+    answers = dict(query(features, Inputs(features.readings, lake, DAYS), DAYS))
+    failed = {key: answer for key, answer in answers.items() if not isinstance(answer, Answer)}
+    assert list(failed) == [DAYS[5]]
+    error = failed[DAYS[5]]
+    assert isinstance(error, ConfigurationError)
+    assert str(error).startswith(f"{features.model.path}: the query fails for partition {DAYS[5]}: ")
+
+
+def test_a_template_that_fails_for_one_window_fails_that_day_alone(lake: Lake, tmp_path: Path) -> None:
+    put_days(lake)
+    sql = SQL + f"{{% if '{DAYS[6]}' in window.start %}}{{{{ missing }}}}{{% endif %}}"
+    features = feature_table(tmp_path / "sql", sql)
+    answers = dict(query(features, Inputs(features.readings, lake, DAYS), DAYS))
+    assert [key for key, answer in answers.items() if not isinstance(answer, Answer)] == [DAYS[6]]
+    assert "'missing' is undefined" in str(answers[DAYS[6]])
+
+
+def test_no_partition_is_no_query(lake: Lake, tmp_path: Path) -> None:
+    put_days(lake)
+    features = feature_table(tmp_path / "sql")
+    assert list(query(features, Inputs(features.readings, lake, []), [])) == []
