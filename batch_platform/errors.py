@@ -50,6 +50,10 @@ class ContractError(BatchPlatformError):
     exit_code = 4
 
 
+class RowKeyError(ContractError):
+    """A declared key that does not identify the rows: it is null, not a number, or repeats."""
+
+
 class RegistryError(BatchPlatformError):
     """The model registry is unreachable, or holds no version that fits."""
 
@@ -68,10 +72,41 @@ class LakeError(BatchPlatformError):
     exit_code = 7
 
 
+class UnreadableError(LakeError):
+    """A file of a table that is missing or damaged: the partitions that need it fail, others do not."""
+
+
+class UnexpectedError(BatchPlatformError):
+    """A fault that nobody foresaw, in one partition; its traceback stands in the run's log."""
+
+
 class ProvenanceError(LakeError):
     """A commit whose provenance is incomplete or whose row ledger does not balance; it was refused."""
 
 
-def first_line(error: BaseException) -> str:
+def ends_the_run(error: BatchPlatformError) -> bool:
+    """Whether an error met in one partition would be met in every other, or may pass when the run is tried again.
+
+    A damaged file does not: only the partitions that need it fail.
+    """
+    return error.transient or (isinstance(error, LakeError) and not isinstance(error, UnreadableError))
+
+
+def foreseen(error: Exception, where: str) -> BatchPlatformError:
+    """The error itself if it is one of ours, else one of ours that names it; the original stays its cause.
+
+    One partition's fault must not end a range, whatever it is.
+    """
+    if isinstance(error, BatchPlatformError):
+        return error
+    found = UnexpectedError(
+        f"{type(error).__name__}: {first_line(error)}", where=where, fix="see the traceback in the run's log"
+    )
+    found.__cause__ = error
+    return found
+
+
+def first_line(error: BaseException | str) -> str:
     """The first line of a foreign error's text, at most 300 characters: what fits into one of ours."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    fallback = "" if isinstance(error, str) else type(error).__name__
+    return (str(error).strip().splitlines() or [fallback])[0][:300]

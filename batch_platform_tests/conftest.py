@@ -15,6 +15,8 @@ from hypothesis import settings
 from batch_platform.lake.store import Lake
 
 os.environ["OMP_NUM_THREADS"] = "1"
+# Importing pandera sets this for the rest of the process; tests must not depend on which of them imports it first.
+os.environ["PYARROW_IGNORE_TIMEZONE"] = "1"
 
 settings.register_profile("project", database=None, derandomize=True, deadline=None)
 settings.load_profile("project")

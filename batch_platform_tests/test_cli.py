@@ -52,7 +52,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def scores_of(path: Path) -> list[float]:
     table = pq.read_table(path) if path.suffix == ".parquet" else pacsv.read_csv(path)
-    assert table.column_names == ["visit", "distance", "color", "city", "score"]
+    assert table.column_names == ["visit", "distance", "color", "city", "_source_file", "_source_row", "score"]
     return [float(score) for score in table.column("score").to_pylist()]
 
 

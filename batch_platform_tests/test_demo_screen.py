@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,7 @@ FIGURES = ("roc_auc", "log_loss", "brier", "calibration_error")
 def _flights(day: str) -> pa.Table:
     """Flights of which every second one is risky; the later it leaves, the likelier it is late."""
     start = datetime.fromisoformat(day).replace(tzinfo=ZONE)
+    moments = [start + timedelta(minutes=index) for index in range(FLIGHTS)]
     return pa.table(
         {
             "flight_date": pa.array([start.date()] * FLIGHTS, pa.date32()),
@@ -38,7 +39,8 @@ def _flights(day: str) -> pa.Table:
             "origin": ["JFK"] * FLIGHTS,
             "destination": ["BOS"] * FLIGHTS,
             "scheduled_departure_at": pa.array(
-                [start + timedelta(minutes=index) for index in range(FLIGHTS)], pa.timestamp("us", "UTC")
+                [(start + timedelta(minutes=index)).astimezone(UTC) for index in range(FLIGHTS)],
+                pa.timestamp("us", "UTC"),
             ),
             "late_probability": pa.array([index / FLIGHTS for index in range(FLIGHTS)], pa.float32()),
             "is_risky": [index % 2 == 1 for index in range(FLIGHTS)],

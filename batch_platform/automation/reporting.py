@@ -10,6 +10,7 @@ output marker that suppresses the automatic materialization of the whole range. 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
-from batch_platform.errors import BatchPlatformError
+from batch_platform.errors import BatchPlatformError, UnexpectedError
 from batch_platform.outcomes import CheckOutcome, Markdown, MetadataItem, PartitionOutcome
 
 DATA_VERSION_TAG = "dagster/data_version"
@@ -72,6 +73,8 @@ def report(
     yield from _evaluations(context, table, outcomes)
     for outcome in bad:
         context.log.error(_one_line(outcome.error))
+        if isinstance(outcome.error, UnexpectedError) and outcome.error.__cause__ is not None:
+            context.log.error("".join(traceback.format_exception(outcome.error.__cause__)))
     if bad and not good:
         raise failure(bad[0].error, others=len(bad) - 1)
     # Outputs come last: Dagster starts the steps downstream when a step has ended, whatever it yielded.

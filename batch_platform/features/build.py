@@ -12,7 +12,7 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 
-from batch_platform.errors import BatchPlatformError, ContractError, LakeError, first_line
+from batch_platform.errors import BatchPlatformError, ContractError, ends_the_run, first_line, foreseen
 from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_is_unique
 from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW, Contract
 from batch_platform.features.definition import FeatureTable
@@ -60,10 +60,11 @@ def build(features: FeatureTable, lake: Lake, keys: Sequence[str], run: Run, met
             if isinstance(answer, BatchPlatformError):
                 raise answer
             outcomes[key] = writer.accept(key, answer.rows, answer.shown)
-        except BatchPlatformError as error:
-            if error.transient or isinstance(error, LakeError):
+        except Exception as error:
+            found = foreseen(error, f"{features.model.table}[{key}]")
+            if ends_the_run(found):
                 raise
-            outcomes[key] = PartitionOutcome(key, error=error)
+            outcomes[key] = PartitionOutcome(key, error=found)
     noted = writer.commit(run, meter)
     return [outcomes[key].noting(noted) for key in keys]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from batch_platform.errors import ContractError, LakeError, first_line
+from batch_platform.errors import ContractError, UnreadableError, first_line
 from batch_platform.lake.digest import combine
 from batch_platform.lake.log import Recorded, newest_records
 from batch_platform.lake.provenance import WHOLE_TABLE, InputRead
@@ -108,7 +108,7 @@ class OpenedInput:
         """The rows of one partition.
 
         Raises:
-            LakeError: a file is missing or damaged.
+            UnreadableError: a file is missing or damaged.
         """
         whole = self.dataset
         part = ds.FileSystemDataset(self.fragments[partition], whole.schema, whole.format, whole.filesystem)
@@ -116,7 +116,9 @@ class OpenedInput:
             return part.to_table()
         except (OSError, pa.ArrowException) as error:
             place = f"{self.name}[{partition}]" if partition else self.name
-            raise LakeError(f"cannot be read: {first_line(error)}", where=place, fix="materialize it again") from error
+            raise UnreadableError(
+                f"cannot be read: {first_line(error)}", where=place, fix="materialize it again"
+            ) from error
 
 
 def _open(table: Table, wanted: set[str]) -> OpenedInput | None:

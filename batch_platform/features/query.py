@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
-from batch_platform.errors import BatchPlatformError, LakeError
+from batch_platform.errors import BatchPlatformError, ends_the_run
 from batch_platform.features.definition import FeatureTable
 from batch_platform.features.inputs import Inputs
 from batch_platform.features.sandbox import Answer, Sandbox
@@ -56,18 +56,18 @@ def query(features: FeatureTable, inputs: Inputs, keys: Sequence[str]) -> Iterat
 def _together(sandbox: Sandbox, windows: Mapping[str, Window]) -> dict[str, Answer] | None:
     try:
         return sandbox.query_range(windows)
-    except LakeError:
-        raise
-    except BatchPlatformError:  # a template may fail for one window alone
+    except BatchPlatformError as error:  # a template may fail for one window alone, a file be damaged for one
+        if ends_the_run(error):
+            raise
         return None
 
 
 def _alone(sandbox: Sandbox, key: str, window: Window) -> Result:
     try:
         return sandbox.query(key, window)
-    except LakeError:
-        raise
     except BatchPlatformError as error:
+        if ends_the_run(error):
+            raise
         return error
 
 

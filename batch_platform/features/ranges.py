@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import sqlglot
 from sqlglot import TokenType, exp
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from batch_platform.features.sql import PLACEHOLDER, SqlModel, fill, placeholder
 from batch_platform.lake.store import quote_identifier

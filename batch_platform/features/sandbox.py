@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +22,10 @@ from batch_platform.features.sql import SqlModel
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import PARTITION_COLUMN, Window
 from batch_platform.timelines import Reading
+
+# Moments are turned into UTC before Arrow sees them: with PYARROW_IGNORE_TIMEZONE set, which importing pandera does,
+# Arrow takes the wall clock of any zone for UTC.
+_UTC = pa.timestamp("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,8 @@ class Sandbox:
             return None
         calendar: dict[str, pa.Array] = {
             KEY: pa.array(windows, pa.string()),
-            START: pa.array([w.start for w in windows.values()], pa.timestamp("us", "UTC")),
-            END: pa.array([w.end for w in windows.values()], pa.timestamp("us", "UTC")),
+            START: pa.array([w.start.astimezone(UTC) for w in windows.values()], _UTC),
+            END: pa.array([w.end.astimezone(UTC) for w in windows.values()], _UTC),
         }
         for reading in self._readings:
             permitted = [reading.keys(key) for key in windows]

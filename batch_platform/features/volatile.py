@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import sqlglot
 from sqlglot import TokenType
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from batch_platform.errors import ConfigurationError, first_line
 

@@ -6,6 +6,7 @@ values. Does not belong here: combining words into rows and rows into digests (`
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ U64 = npt.NDArray[np.uint64]
 
 LANE_B = np.uint64(0x9E3779B97F4A7C15)
 """Tells the second half of a hash from the first."""
+
+LONG_BYTES = 1024
+"""Longer values are hashed one by one, by SHA-256."""
 
 _M1, _M2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _S33 = np.uint64(33)
@@ -101,8 +105,13 @@ def _text_words(column: pa.Array) -> tuple[U64, U64]:
         return low, high
     padded = np.concatenate([np.frombuffer(data, dtype=np.uint8), np.zeros(8, np.uint8)])
     words = np.ndarray(shape=(len(padded) - 7,), dtype="<u8", buffer=padded.data, strides=(1,))
+    for row in np.flatnonzero(length > LONG_BYTES):
+        # One pass per eight bytes of the longest value would take minutes for a single long one.
+        content = data[int(start[row]) : int(start[row] + length[row])]
+        words_of_row = np.frombuffer(hashlib.sha256(content).digest()[:16], dtype="<u8")
+        low[row], high[row] = words_of_row[0], words_of_row[1]
     position = 0
-    rows = np.flatnonzero(length > 0)
+    rows = np.flatnonzero((length > 0) & (length <= LONG_BYTES))
     while rows.size:
         left = length[rows] - position
         word = words[start[rows] + position].astype(np.uint64)

@@ -6,6 +6,7 @@ deciding when it becomes visible (`commit.py`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -14,15 +15,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from batch_platform.errors import PartitionKeyError
-from batch_platform.lake.digest import combine, digest_table
+from batch_platform.errors import LakeError, PartitionKeyError, first_line
 from batch_platform.lake.provenance import WHOLE_TABLE
 from batch_platform.partitions import PARTITION_COLUMN
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_+:-][A-Za-z0-9_.+:-]{0,127}")
 """One folder or file name, on any store."""
+
+ROW_GROUP_ROWS = 65_536
+"""Rows of a row group, the least that is read of a file: a divisor of the rows of a shard."""
 
 _STATISTICS_TEXT = 32  # longer text gets no minimum and maximum: a truncated maximum would lose rows
 
@@ -56,10 +60,31 @@ def partition_folder(partition: str) -> str:
     return f"{PARTITION_COLUMN}={partition}/"
 
 
-def file_name(rows: pa.Table) -> str:
-    """A name that equal rows in equal order and types share: writing them again finds the file already there."""
-    numbered = rows.append_column("_order", pa.array(range(rows.num_rows), pa.int64()))
-    return combine([digest_table(numbered, positions=True).hex, str(rows.schema.remove_metadata())])
+def parquet_bytes(rows: pa.Table) -> pa.Buffer:
+    """The rows as a Parquet file: equal bytes for equal rows, by one version of the writer.
+
+    Raises:
+        LakeError: the rows have no Parquet form.
+    """
+    sink = pa.BufferOutputStream()
+    try:
+        pq.write_table(
+            rows,
+            sink,
+            row_group_size=ROW_GROUP_ROWS,
+            compression="zstd",
+            compression_level=1,
+            version="2.6",
+            coerce_timestamps="us",
+        )
+    except pa.ArrowException as error:
+        raise LakeError(f"the rows have no Parquet form: {first_line(error)}") from error
+    return sink.getvalue()
+
+
+def file_name(content: pa.Buffer) -> str:
+    """A name that only these bytes have: writing them again finds, or restores, the file."""
+    return f"{hashlib.sha256(content).hexdigest()[:32]}.parquet"
 
 
 def statistics(rows: pa.Table) -> str:
@@ -78,7 +103,10 @@ def statistics(rows: pa.Table) -> str:
         ordered = pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_string(kind)
         if not ordered or column.null_count == len(column):
             return json.dumps({"numRecords": rows.num_rows})
-        ends = pc.min_max(column).as_py()
+        try:
+            ends = pc.min_max(column).as_py()
+        except (OverflowError, ValueError):  # a date that Python's calendar does not reach
+            return json.dumps({"numRecords": rows.num_rows})
         if pa.types.is_string(kind) and max(len(ends["min"]), len(ends["max"])) > _STATISTICS_TEXT:
             return json.dumps({"numRecords": rows.num_rows})
         nulls[name] = column.null_count

@@ -7,17 +7,13 @@ belong here: gathering its parts (stages do) or committing it (`commit.py` does)
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from batch_platform.errors import LakeError, ProvenanceError, first_line
+from batch_platform.versions import installed_version, running_commit
 
 METADATA_KEY = "batch_platform"
 FORMAT = 1
@@ -95,36 +91,6 @@ class PartitionRecord:
     def content(self) -> tuple[str, Ledger, tuple[SourceRead, ...], ModelUsed | None, str]:
         """What must be equal for a rerun to have changed nothing."""
         return (self.digest, self.ledger, self.sources, self.model, self.rejected)
-
-
-@cache
-def installed_version() -> str:
-    """The installed version of the platform."""
-    try:
-        return version("batch-platform")
-    except PackageNotFoundError:
-        return "uninstalled"
-
-
-@cache
-def running_commit() -> str:
-    """The commit of the project that runs: `BATCH_PLATFORM_GIT_COMMIT`, else the checkout's, else `unversioned`.
-
-    A checkout with uncommitted changes is marked `+dirty`: such a commit does not name the code that ran.
-    """
-    named = os.environ.get("BATCH_PLATFORM_GIT_COMMIT")
-    if named:
-        return named
-
-    def git(*arguments: str) -> str:
-        place = Path(__file__).parent
-        done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True, timeout=10, check=True)
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.SubprocessError):
-        return "unversioned"
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,16 @@ def storage_schema(schema: pa.Schema) -> pa.Schema:
     reader understands. None of that changes a content digest.
 
     Raises:
-        LakeError: a column has no counterpart, is named twice, or bears the partition column's name.
+        LakeError: a column has no counterpart, is named twice or unprintably, or bears the partition column's name.
     """
     seen = {PARTITION_COLUMN}
     for name in schema.names:
         if name.lower() in seen:
             raise LakeError(f"there is more than one column {name!r}", fix="rename one; case does not count")
         seen.add(name.lower())
+        if not name.isprintable() or not name:
+            # A control character would end the name early in the log, and every later check would miss the column.
+            raise LakeError(f"a column is called {name!r}", fix="give it a printable name")
     return pa.schema([pa.field(field.name, _storage_type(field.name, field.type)) for field in schema])
 
 

@@ -17,16 +17,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
 from batch_platform.errors import ConfigurationError, LakeError, first_line
 
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
 _PIECE_BYTES = 4 << 20  # smaller than the stream's buffer: delta-rs takes what that flushes, but no Arrow buffer
-ROW_GROUP_ROWS = 65_536
-"""Rows of a row group, the least that is read of a file: a divisor of the rows of a shard."""
-
-_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)
 _CREDENTIAL = re.compile(
     "secret|token|password|credential|authorization|(access|account|storage|master|sas|service_account)_?key", re.I
 )
@@ -91,43 +86,43 @@ class Lake:
             raise self._refused(f"cannot look for {path}", table, error) from error
         return None if known.type == pafs.FileType.NotFound else int(known.size)
 
-    def write_parquet(self, table: str, path: str, rows: pa.Table) -> int:
-        """Write one Parquet file into a table's folder, whole or not at all; returns its size in bytes.
+    def put(self, table: str, path: str, content: pa.Buffer) -> None:
+        """Put a file into a table's folder, whole or not at all.
 
-        `path` is relative to the table's folder. A file that exists already is kept: names derive from content.
+        `path` is relative to the table's folder and names the content: a file of that name that holds the same bytes
+        stays as it is, one that was damaged since is restored.
 
         Raises:
-            LakeError: the rows have no Parquet form, or the store refuses, is unreachable or is full; nothing is
-                left behind.
+            LakeError: the store refuses, is unreachable or is full; nothing is left behind.
         """
-        known = self.size(table, path)
-        if known is not None:
-            return known
         if self.is_local:
-            return self._write_local(Path(self.uri(table)) / path, rows)
-        # Closing a stream completes the object, after an error too: only what is complete is sent.
-        buffer = pa.BufferOutputStream()
+            self._put_local(Path(self.uri(table)) / path, content)
+            return
+        if self.size(table, path) == content.size:
+            return
         try:
-            _write(rows, buffer)
-            content = buffer.getvalue()
+            # Closing a stream completes the object, after an error too: only what is complete is sent.
             with self._store(table).open_output_stream(path, buffer_size=2 * _PIECE_BYTES) as sink:
                 for start in range(0, content.size, _PIECE_BYTES):
                     sink.write(content[start : start + _PIECE_BYTES])
         except (OSError, pa.ArrowException) as error:
             raise self._refused(f"cannot write {path}", table, error) from error
-        return int(content.size)
 
-    def _write_local(self, target: Path, rows: pa.Table) -> int:
+    def _put_local(self, target: Path, content: pa.Buffer) -> None:
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
         try:
+            if _holds(target, content):
+                return
             target.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as sink:
-                _write(rows, sink)
+                sink.write(content)
                 sink.flush()
                 os.fsync(sink.fileno())
-            _publish(partial, target)
-        except (OSError, pa.ArrowException) as error:
-            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            # Two writers of one name write the same bytes, so whoever comes second changes nothing.
+            partial.replace(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             raise LakeError(
                 "the disk is full" if full else f"cannot write: {first_line(error)}",
                 where=str(target.parent),
@@ -136,7 +131,6 @@ class Lake:
         finally:
             with suppress(OSError):
                 partial.unlink()
-        return target.stat().st_size
 
     def _store(self, table: str) -> pafs.FileSystem:
         from deltalake.fs import DeltaStorageHandler
@@ -147,34 +141,20 @@ class Lake:
         return LakeError(f"{what}: {first_line(error)}", where=table, fix="check the store and its credentials")
 
 
-def _write(rows: pa.Table, sink: pa.NativeFile) -> None:
-    pq.write_table(
-        rows,
-        sink,
-        row_group_size=ROW_GROUP_ROWS,
-        compression="zstd",
-        compression_level=1,
-        version="2.6",
-        coerce_timestamps="us",
-    )
+def _holds(target: Path, content: pa.Buffer) -> bool:
+    """Whether the file is there, with these bytes."""
+    if not target.is_file() or target.stat().st_size != content.size:
+        return False
+    return bool(pa.py_buffer(target.read_bytes()).equals(content))
 
 
-def _publish(partial: Path, target: Path) -> None:
-    """Give a complete file its name, for good: a file of that name that another writer put there meanwhile stays."""
-    try:
-        os.link(partial, target)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        partial.rename(target)
+def _sync_folder(folder: Path) -> None:
     if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened, and its entries need no syncing
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(folder)
+            os.fsync(opened)
         finally:
-            os.close(folder)
+            os.close(opened)
 
 
 def quote_identifier(name: str) -> str:

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from batch_platform.errors import LakeError, first_line
-from batch_platform.lake.data_file import DataFile, file_name, partition_folder, statistics
+from batch_platform.errors import LakeError, UnreadableError, first_line
+from batch_platform.lake.data_file import DataFile, file_name, parquet_bytes, partition_folder, statistics
 from batch_platform.lake.log import Recorded, live_files, newest_records
 from batch_platform.lake.schema import storable
 from batch_platform.lake.store import Lake
@@ -65,7 +65,7 @@ class Table:
     def write(self, partition: str, rows: pa.Table) -> DataFile:
         """Put rows into a new file of the table, invisible until a commit names it.
 
-        Its name comes from the rows themselves, in their order and with their positions.
+        Its name comes from its bytes, so from the rows in their order and with their positions.
 
         Args:
             partition: the partition's key, `WHOLE_TABLE` for an unpartitioned table.
@@ -80,10 +80,10 @@ class Table:
             rows = storable(rows)
         except LakeError as error:
             raise LakeError(error.what, where=self.name, fix=error.fix) from error
-        path = f"{folder}{file_name(rows)}.parquet"
-        return DataFile(
-            path, partition, self.lake.write_parquet(self.name, path, rows), rows.num_rows, statistics(rows)
-        )
+        content = parquet_bytes(rows)
+        path = f"{folder}{file_name(content)}"
+        self.lake.put(self.name, path, content)
+        return DataFile(path, partition, content.size, rows.num_rows, statistics(rows))
 
     def files(self, partitions: Iterable[str] | None = None) -> list[str]:
         """Full addresses of the live files of the given partitions (of all, if None), in order."""
@@ -140,7 +140,7 @@ class Table:
                     start = stop
                 return file.read_row_groups(groups, columns=list(columns), use_threads=False).slice(begin, rows)
         except (OSError, pa.ArrowException, KeyError) as error:
-            raise LakeError(
+            raise UnreadableError(
                 f"cannot be read: {first_line(error)}", where=f"{self.name}, file {path}", fix="rebuild the partition"
             ) from error
 

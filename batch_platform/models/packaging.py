@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_platform.lake.provenance import installed_version
 from batch_platform.models import artifact
 from batch_platform.models.pyfunc import DIGEST
+from batch_platform.versions import installed_version
 
 DATA = "model"
 """The name of the folder, inside MLflow's own, that holds the model's two files."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from batch_platform.errors import RegistryError, first_line
@@ -35,9 +35,9 @@ def reaching(address: str) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        place = address.rsplit("@", 1)[-1]
-        reason = first_line(error).replace(address, place)
+    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
+        place = shown(address)
+        reason = first_line(_without_secrets(str(error), address) or type(error).__name__)
         full = any(sign in str(error).lower() for sign in _FULL)
         raise RegistryError(
             f"the model registry fails: {reason}",
@@ -45,6 +45,31 @@ def reaching(address: str) -> Iterator[None]:
             fix="free space where the registry and its artifacts lie" if full else "check BATCH_PLATFORM_REGISTRY",
             transient=_may_pass(error) and not full,
         ) from None
+
+
+def shown(address: str) -> str:
+    """An address as it may be told: scheme, host and port, never a user, a password or a query; files as they are."""
+    scheme, separator, rest = address.partition("://")
+    if not separator or scheme.startswith("sqlite"):
+        return address.partition("?")[0]
+    host, _, port = rest.partition("?")[0].rpartition("@")[2].partition("/")[0].partition(":")
+    return f"{scheme}://{host}:{port}" if port.isdecimal() else f"{scheme}://{host}"
+
+
+def _without_secrets(text: str, address: str) -> str:
+    """A text in which every part of the address that may be a secret is masked."""
+    if address.startswith("sqlite"):
+        return text
+    text = text.replace(address, shown(address))
+    beyond_scheme, _, query = address.partition("://")[2].partition("?")
+    user, _, host = beyond_scheme.rpartition("@")
+    # Without a host, what follows the first colon may be a password that was meant to come before an "@".
+    parts = [*user.split(":"), host.partition("/")[0].partition(":")[2]]
+    parts += [pair.partition("=")[2] for pair in query.split("&")]
+    for part in sorted({*parts, *map(unquote, parts)}, key=len, reverse=True):
+        if part and not part.isdecimal():
+            text = text.replace(part, "***")
+    return text
 
 
 @contextmanager

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 
 from batch_platform.engines import engine_named
-from batch_platform.errors import BatchPlatformError, ContractError, ModelError
+from batch_platform.errors import ContractError, ModelError, ends_the_run, foreseen
 from batch_platform.lake.log import Recorded, live_rows, newest_records
-from batch_platform.lake.provenance import installed_version
 from batch_platform.lake.table import Table
 from batch_platform.models.artifact import Model
 from batch_platform.models.registry import Registry, Version
@@ -21,10 +20,11 @@ from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.predictions.definition import Predictions
 from batch_platform.predictions.receipts import Failure, Receipt
 from batch_platform.predictions.scored import Scored, add_up, commit, judge
-from batch_platform.predictions.scorer import Attempt, Serving, ShardScorer, ends_run
+from batch_platform.predictions.scorer import Attempt, Serving, ShardScorer
 from batch_platform.predictions.shards import Shard, plan
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
+from batch_platform.versions import installed_version
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def score(
     for key in keys:
         try:
             tasks[key] = planner.task(key)
-        except BatchPlatformError as error:
-            outcomes[key] = _failed(key, error)
+        except Exception as error:
+            outcomes[key] = _failed(predictions, key, error)
     results = _mapped(predictions, settings, tasks)
     done: dict[str, Scored] = {}
     for key, task in tasks.items():
@@ -75,16 +75,17 @@ def score(
             outcomes[key] = judge(predictions, settings.lake, key, task.version, scored, expected)
             if outcomes[key].error is None:
                 done[key] = scored
-        except BatchPlatformError as error:
-            outcomes[key] = _failed(key, error)
+        except Exception as error:
+            outcomes[key] = _failed(predictions, key, error)
     noted = commit(predictions, settings.lake, done, run, meter) if done else {}
     return [outcomes[key].noting(noted) for key in keys]
 
 
-def _failed(key: str, error: BatchPlatformError) -> PartitionOutcome:
-    if ends_run(error):
-        raise error
-    return PartitionOutcome(key, error=error)
+def _failed(predictions: Predictions, key: str, error: Exception) -> PartitionOutcome:
+    found = foreseen(error, f"{predictions.table}[{key}]")
+    if ends_the_run(found):
+        raise found
+    return PartitionOutcome(key, error=found)
 
 
 def _opened(predictions: Predictions, settings: Settings, keys: Sequence[str]) -> _Inputs:

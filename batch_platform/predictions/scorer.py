@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from batch_platform.errors import BatchPlatformError, LakeError, ModelError, first_line
+from batch_platform.errors import BatchPlatformError, ModelError, ends_the_run, first_line, foreseen
 from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
@@ -119,17 +119,12 @@ class ShardScorer:
         return failed.cast(self.predictions.quarantine_schema)
 
 
-def ends_run(error: BatchPlatformError) -> bool:
-    """Whether an error is no partition's own: the lake is in trouble, or the whole run may succeed later."""
-    return error.transient or isinstance(error, LakeError)
-
-
 @dataclass(frozen=True)
 class Attempt:
     """A scorer whose failure on one shard does not keep the engine from the shards of other partitions.
 
     Raises, when called:
-        BatchPlatformError: one that ends the run, see `ends_run`.
+        BatchPlatformError: one that ends the run, see `ends_the_run`.
     """
 
     scorer: ShardScorer
@@ -137,7 +132,8 @@ class Attempt:
     def __call__(self, shard: Shard) -> Receipt | Failure:
         try:
             return self.scorer(shard)
-        except BatchPlatformError as error:
-            if ends_run(error):
+        except Exception as error:
+            found = foreseen(error, f"{self.scorer.predictions.table}[{shard.partition}]")
+            if ends_the_run(found):
                 raise
-            return Failure(shard, error)
+            return Failure(shard, found)

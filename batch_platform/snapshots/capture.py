@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_platform.errors import BatchPlatformError, ContractError, LakeError
+from batch_platform.errors import ContractError, LakeError, RowKeyError, ends_the_run, foreseen
 from batch_platform.lake.commit import replace_partitions
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import digest_table
@@ -81,17 +81,18 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
             extract = _read(snapshot, key)
             rows, union = _fit(snapshot, key, extract.table, schema)
             _refuse_empty(snapshot, key, rows)
-        except BatchPlatformError as error:
-            outcomes[key] = PartitionOutcome(key, error=error)
-            continue
-        try:
             rows = _in_key_order(snapshot, key, rows)
-        except ContractError as error:
-            outcomes[key] = PartitionOutcome(key, error=error, checks=_key_check(snapshot, False, str(error)))
+            digest = digest_table(rows).hex
+            file = table.write(key, rows)
+        except Exception as error:
+            found = foreseen(error, _place(snapshot, key))
+            if ends_the_run(found):
+                raise
+            checks = _key_check(snapshot, False, str(found)) if isinstance(found, RowKeyError) else ()
+            outcomes[key] = PartitionOutcome(key, error=found, checks=checks)
             continue
         schema = union
-        digest = digest_table(rows).hex
-        files[key] = [table.write(key, rows)]
+        files[key] = [file]
         records[key] = PartitionRecord(
             digest=digest,
             ledger=Ledger(rows.num_rows, {"kept": rows.num_rows}),
@@ -161,7 +162,7 @@ def _in_key_order(snapshot: Snapshot, key: str, rows: pa.Table) -> pa.Table:
     place = _place(snapshot, key)
     absent = [name for name in snapshot.key if name not in rows.column_names]
     if absent:
-        raise ContractError(
+        raise RowKeyError(
             f"key column {absent[0]!r} is not in the source", where=place, fix=f"it has {', '.join(rows.column_names)}"
         )
     if not snapshot.key or rows.num_rows == 0:
@@ -169,7 +170,9 @@ def _in_key_order(snapshot: Snapshot, key: str, rows: pa.Table) -> pa.Table:
     for name in snapshot.key:
         if rows.column(name).null_count:
             first = pc.index(pc.is_null(rows.column(name)), True).as_py()
-            raise ContractError(f"key column {name!r} is null", where=f"{place}, {_position(rows, first)}")
+            raise RowKeyError(f"key column {name!r} is null", where=f"{place}, {_position(rows, first)}")
+        if pa.types.is_floating(rows.column(name).type) and pc.any(pc.is_nan(rows.column(name))).as_py():
+            raise RowKeyError(f"key column {name!r} is not a number in some row", where=place)
     order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in snapshot.key])
     rows = rows.take(order)
     same = None
@@ -180,7 +183,7 @@ def _in_key_order(snapshot: Snapshot, key: str, rows: pa.Table) -> pa.Table:
     twin = pc.index(same, True).as_py()
     if twin >= 0:
         values = ", ".join(f"{name}={rows.column(name)[twin].as_py()}" for name in snapshot.key)
-        raise ContractError(
+        raise RowKeyError(
             f"duplicate key {values[:120]}: {_position(rows, twin)} and {_position(rows, twin + 1)}",
             where=place,
             fix="correct the source, or widen the key",

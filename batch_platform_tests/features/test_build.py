@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_platform.errors import ConfigurationError, ContractError, LakeError, PartitionKeyError
+from batch_platform.errors import ConfigurationError, ContractError, PartitionKeyError, UnreadableError
 from batch_platform.features import build as module
 from batch_platform.features import query as queries
 from batch_platform.lake.provenance import Ledger
@@ -333,15 +333,16 @@ def test_a_late_correction_changes_exactly_the_days_whose_window_holds_it(lake: 
     assert set(last_commit(lake, FEATURES).partitions) == set(DAYS[5:8])
 
 
-def test_a_damaged_input_stops_the_run_with_its_name_and_changes_nothing(lake: Lake, tmp_path: Path) -> None:
+def test_a_damaged_input_fails_the_days_that_read_it_and_no_other(lake: Lake, tmp_path: Path) -> None:
     put_days(lake)
     features = feature_table(tmp_path / "sql")
     built(features, lake, [DAYS[4]])
     before = versions(lake)
     (file,) = Table(lake, FLIGHTS).files([DAY])
     Path(file).write_bytes(b"PAR1")
-    with pytest.raises(LakeError, match=rf"snapshots/flights\[{DAY}\]"):
-        built(features, lake, [DAYS[4], DAY])
+    healthy, damaged = built(features, lake, [DAYS[4], DAY])
+    assert healthy.error is None
+    assert isinstance(damaged.error, UnreadableError) and f"snapshots/flights[{DAY}]" in str(damaged.error)
     assert versions(lake) == before
 
 

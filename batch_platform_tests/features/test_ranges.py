@@ -227,7 +227,7 @@ ONE_BY_ONE = {
         "WITH _calendar AS (SELECT 1 AS key) SELECT _calendar.key, flight FROM {{ flights }}, _calendar"
     ),
     "template that asks for the window": (
-        "SELECT flight, {% if '2025-01-08' in window.start %}1{% else %}2{% endif %} AS n FROM {{ flights }}"
+        "SELECT flight, {% if '2025-01-12' in window.start %}1{% else %}2{% endif %} AS n FROM {{ flights }}"
     ),
     "template that cuts the window": "SELECT flight, '{{ window.start[13:23] }}' AS d FROM {{ flights }}",
     "template that asks for a relation": "SELECT {{ flights | length }} AS n, flight FROM {{ flights }}",

@@ -22,11 +22,10 @@ from batch_platform.lake.provenance import (
     Provenance,
     SourceRead,
     Stage,
-    installed_version,
-    running_commit,
 )
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
+from batch_platform.versions import installed_version, running_commit
 from batch_platform_tests.lake.writers import commit_rows, provenance_of
 
 TEXT = st.text(min_size=1, max_size=8)

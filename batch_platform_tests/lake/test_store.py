@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import pickle
 import stat
@@ -13,10 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_platform.errors import ConfigurationError, LakeError
-from batch_platform.lake.store import ROW_GROUP_ROWS, Lake, quote_identifier
+from batch_platform.lake.data_file import ROW_GROUP_ROWS, parquet_bytes
+from batch_platform.lake.store import Lake, quote_identifier
 from batch_platform.predictions.shards import SHARD_ROWS
 
 ROWS = pa.table({"a": [1, 2]})
+CONTENT = parquet_bytes(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -80,45 +81,22 @@ def test_ordinary_options_are_accepted_and_not_shown() -> None:
 
 def test_a_file_that_exists_is_kept(lake: Lake) -> None:
     """Names stand for content, so writing again must neither change nor touch a file that readers hold open."""
-    size = lake.write_parquet("snapshots/x", "one.parquet", ROWS)
+    lake.put("snapshots/x", "one.parquet", CONTENT)
     file = Path(lake.uri("snapshots/x")) / "one.parquet"
     before = file.stat()
-    assert lake.write_parquet("snapshots/x", "one.parquet", ROWS) == size == before.st_size
+    lake.put("snapshots/x", "one.parquet", CONTENT)
     assert file.stat() == before
     assert [path.name for path in file.parent.iterdir()] == ["one.parquet"]
 
 
-def test_a_file_that_appears_while_another_is_written_is_kept(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes second must not replace what a commit may already name."""
-    size = lake.write_parquet("snapshots/x", "one.parquet", ROWS)
+@pytest.mark.parametrize("damage", [b"", CONTENT.to_pybytes()[:-10], b"x" * CONTENT.size])
+def test_a_file_that_was_damaged_is_restored(lake: Lake, damage: bytes) -> None:
+    """Materializing again must mend what it reports as there: cut short, emptied, or overwritten at the same size."""
+    lake.put("snapshots/x", "one.parquet", CONTENT)
     file = Path(lake.uri("snapshots/x")) / "one.parquet"
-    before = file.stat()
-    monkeypatch.setattr(Lake, "size", lambda *_: None)  # as a writer sees it that looked a moment earlier
-    assert lake.write_parquet("snapshots/x", "one.parquet", pa.table({"a": range(1000)})) == size
-    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    file.write_bytes(damage)
+    lake.put("snapshots/x", "one.parquet", CONTENT)
     assert pq.read_table(file) == ROWS
-    assert [path.name for path in file.parent.iterdir()] == ["one.parquet"]
-
-
-@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EXDEV])
-def test_a_disk_without_hard_links_will_do(lake: Lake, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, "link", refuse)
-    lake.write_parquet("snapshots/x", "one.parquet", ROWS)
-    [file] = Path(lake.uri("snapshots/x")).iterdir()
-    assert file.name == "one.parquet" and pq.read_table(file) == ROWS
-
-
-def test_a_link_that_fails_for_another_reason_is_an_error(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "link", refuse)
-    with pytest.raises(LakeError, match="the disk is full"):
-        lake.write_parquet("snapshots/x", "one.parquet", ROWS)
-    assert list(Path(lake.uri("snapshots/x")).iterdir()) == []
 
 
 def test_a_files_name_reaches_the_disk_with_its_content(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,30 +108,22 @@ def test_a_files_name_reaches_the_disk_with_its_content(lake: Lake, monkeypatch:
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", recorded)
-    lake.write_parquet("snapshots/x", "one.parquet", ROWS)
+    lake.put("snapshots/x", "one.parquet", CONTENT)
     assert synced == ["file", "folder"]
 
 
 def test_an_open_file_that_is_cut_short_ends_early_and_not_the_process(lake: Lake) -> None:
-    lake.write_parquet("snapshots/x", "one.parquet", pa.table({"a": range(10_000)}))
+    lake.put("snapshots/x", "one.parquet", parquet_bytes(pa.table({"a": range(10_000)})))
     with lake.open_input("snapshots/x", "one.parquet") as source:
         os.truncate(Path(lake.uri("snapshots/x")) / "one.parquet", 0)
         assert source.read(100) == b""
 
 
 def test_row_groups_are_small_enough_for_a_shard_to_read_its_own_rows_only(lake: Lake) -> None:
-    lake.write_parquet("snapshots/x", "one.parquet", pa.table({"a": range(SHARD_ROWS + 1)}))
+    lake.put("snapshots/x", "one.parquet", parquet_bytes(pa.table({"a": range(SHARD_ROWS + 1)})))
     found = pq.read_metadata(Path(lake.uri("snapshots/x")) / "one.parquet")
     assert [found.row_group(index).num_rows for index in range(found.num_row_groups)] == [65_536] * 4 + [1]
     assert SHARD_ROWS % ROW_GROUP_ROWS == 0
-
-
-def test_equal_rows_give_equal_bytes(lake: Lake) -> None:
-    for name in ("one.parquet", "two.parquet"):
-        lake.write_parquet("snapshots/x", name, ROWS)
-    one, two = (Path(lake.uri("snapshots/x")) / name for name in ("one.parquet", "two.parquet"))
-    assert one.read_bytes() == two.read_bytes()
-    assert pq.read_table(one) == ROWS
 
 
 @pytest.mark.parametrize("folder", ["with space", "hash#", "question?", "ümlaut", "key=value", "semi;colon"])
@@ -170,7 +140,7 @@ def test_a_lake_may_lie_in_any_folder(tmp_path: Path, folder: str) -> None:
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("")
     with pytest.raises(LakeError, match="cannot write"):
-        Lake(str(tmp_path / "lake")).write_parquet("snapshots/x", "one.parquet", ROWS)
+        Lake(str(tmp_path / "lake")).put("snapshots/x", "one.parquet", CONTENT)
 
 
 def test_a_quoted_identifier_cannot_end_early() -> None:

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 from batch_platform.errors import ModelError, RegistryError
-from batch_platform.lake.provenance import installed_version
+from batch_platform.lake.store import Lake
 from batch_platform.models.artifact import digest_of
 from batch_platform.models.registry import Registry
 from batch_platform.settings import Settings
+from batch_platform.versions import installed_version
 from batch_platform_tests.models.registered import EXAMPLE, Line, registered, settings_in
 
 
@@ -254,3 +255,22 @@ def test_an_address_that_cannot_be_a_registry_is_one_error(settings: Settings, t
 def test_pickles_are_refused_by_mlflow(settings: Settings) -> None:
     Registry(settings)
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://127.0.0.1:1/x?user=u&password=S3CRET",
+        "postgresql://u:S3CRET",
+        "postgresql://u:S3CRET@127.0.0.1:notaport/x",
+        "http://127.0.0.1:9?token=S3CRET",
+        "https://user:S3CRET@[broken/x",
+    ],
+)
+def test_no_part_of_an_address_that_may_be_a_secret_is_told(tmp_path: Path, address: str) -> None:
+    """Wherever a password stands in the address, also in a malformed one, the error names the host at most."""
+    settings = Settings(tmp_path, Lake(str(tmp_path / "lake")), address, str(tmp_path / "artifacts"))
+    with pytest.raises(RegistryError) as told:
+        Registry(settings).versions("flight_delay")
+    assert "S3CRET" not in str(told.value)
+    assert told.value.__cause__ is None

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from batch_platform.errors import ContractError, PartitionKeyError, RegistryError
-from batch_platform.lake.provenance import installed_version
 from batch_platform.models.definition import CHECKS
 from batch_platform.models.gate import Threshold
 from batch_platform.models.quality import Quality
 from batch_platform.models.registry import Registry
 from batch_platform.models.report import figures, train_versions
 from batch_platform.outcomes import Markdown, Run
+from batch_platform.versions import installed_version
 from batch_platform_tests.models.outcomes import ROWS, commit_days, definition_of
 from batch_platform_tests.models.registered import settings_in
 

@@ -17,7 +17,6 @@ import pytest
 import torch
 
 from batch_platform.errors import BatchPlatformError, ContractError, ModelError, RegistryError
-from batch_platform.lake.provenance import installed_version, running_commit
 from batch_platform.models.definition import Label, ModelDefinition
 from batch_platform.models.gate import Threshold
 from batch_platform.models.registry import Registry
@@ -26,6 +25,7 @@ from batch_platform.models.training import MODEL, TrainedVersion, train_version
 from batch_platform.outcomes import Run
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
+from batch_platform.versions import installed_version, running_commit
 from batch_platform_tests.models.outcomes import ROWS, commit_days, definition_of, label_of
 from batch_platform_tests.models.registered import Line, settings_in
 

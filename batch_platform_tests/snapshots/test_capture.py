@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_platform.errors import ContractError, LakeError, PartitionKeyError, SourceError
+from batch_platform.errors import ContractError, LakeError, PartitionKeyError, RowKeyError, SourceError
 from batch_platform.lake.provenance import METADATA_KEY, Ledger, Provenance, SourceRead
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
@@ -125,8 +125,8 @@ def test_other_bytes_with_the_same_rows_are_recorded_and_trigger_nothing(inbox: 
         (None, SourceError, f"{DAYS[1]}.csv"),
         (HEADER + 'AA,1,2\nB6,"2', SourceError, f"{DAYS[1]}.csv"),
         (HEADER + "AA,1,2\nB6,2\n", SourceError, f"{DAYS[1]}.csv"),
-        (HEADER + "AA,1,2\nB6,2,3\nAA,1,9\n", ContractError, f"{DAYS[1]}.csv row 1 and {DAYS[1]}.csv row 3"),
-        (HEADER + "AA,1,2\nB6,,3\n", ContractError, "key column 'number' is null"),
+        (HEADER + "AA,1,2\nB6,2,3\nAA,1,9\n", RowKeyError, f"{DAYS[1]}.csv row 1 and {DAYS[1]}.csv row 3"),
+        (HEADER + "AA,1,2\nB6,,3\n", RowKeyError, "key column 'number' is null"),
         (HEADER + "AA,one,2\n", SourceError, "number"),
         ("flight,delay_minutes\nAA,2\n", SourceError, "number"),
         (HEADER, ContractError, "no rows"),
