@@ -44,7 +44,7 @@ types: $(READY) ## Check types
 	$(BIN)/mypy
 
 check: $(READY) lint types ## Check style, types and that all definitions load
-	$(BIN)/dg check defs
+	@eval "$$($(BIN)/batch-platform home)" && $(BIN)/dg check defs
 
 bench-quality: $(READY) ## Measure the model against its baselines over six months
 	$(BIN)/python -m batch_platform_tests.benchmarks.quality

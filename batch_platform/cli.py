@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -103,6 +104,15 @@ def demo(moment: datetime | None) -> None:
             refuse_missing(step, settings, instance)
     show(console, settings, night, model, table)
     console.print(f"Done in {time.perf_counter() - began:.0f} s.")
+
+
+@cli.command()
+def home() -> None:
+    """Prepare Dagster's home and print how to name it to a shell: eval "$(batch-platform home)"."""
+    from batch_platform.automation.home import HOME, prepare_home
+    from batch_platform.settings import Settings
+
+    click.echo(f"export {HOME}={shlex.quote(str(prepare_home(Settings.from_environment())))}")
 
 
 @cli.command()

@@ -150,3 +150,15 @@ def test_wrong_usage_and_help_are_told_without_loading_anything_heavy(tmp_path: 
             [sys.executable, "-c", script, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
         )
         assert done.returncode == code and words in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_home_names_dagsters_home_to_a_shell(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed can be evaluated, and the folder is there with the project's settings in it."""
+    (tmp_path / "a project").mkdir()
+    (tmp_path / "a project" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("BATCH_PLATFORM_PROJECT", str(tmp_path / "a project"))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    code, out, _ = command("home")
+    folder = tmp_path / "a project" / "local" / "dagster"
+    assert (code, out) == (0, f"export DAGSTER_HOME='{folder}'\n")
+    assert (folder / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"

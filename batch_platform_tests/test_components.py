@@ -180,7 +180,7 @@ def test_a_name_that_two_pipelines_use_is_refused_with_file_and_component(projec
     kind = twin["type"].removeprefix("batch_platform.")
     told = _refusal(project)
     assert f"{project.defs('a_copy')}, {kind} {twin['attributes']['name']!r}" in told
-    assert "another component of this kind has the same name (rename one of them)" in told
+    assert "another component of this kind has the same name: " in told
 
 
 def test_a_pipeline_may_read_the_snapshots_of_another(project: Project) -> None:
@@ -219,3 +219,17 @@ def test_a_folder_of_models_that_two_components_name_is_refused(project: Project
     told = _refusal(project)
     assert f"FeatureTables '{PIPELINE}'" in told
     assert "name the folder in one component only" in told
+
+
+def test_a_mistake_is_told_with_the_pipeline_that_made_it(project: Project) -> None:
+    """Pipelines ask one another what they declare; the first one built must not be blamed for another's mistake."""
+    documents = project.documents(PIPELINE)
+    _attributes(documents, MODEL)["training"]["lookback"] = "six weeks"
+    project.declare("a_first_pipeline", [project.documents(PIPELINE)[SNAPSHOT]])
+    first = project.documents("a_first_pipeline")
+    first[0]["attributes"]["name"] = "unrelated_orders"
+    project.declare("a_first_pipeline", first)
+    project.declare(PIPELINE, documents)
+    told = _refusal(project)
+    assert f"{project.defs(PIPELINE)}, ModelVersion 'repeat_purchase'" in told
+    assert "a_first_pipeline, " not in told

@@ -38,10 +38,7 @@ def _flights(day: str) -> pa.Table:
             "flight_number": pa.array(range(FLIGHTS), pa.int64()),
             "origin": ["JFK"] * FLIGHTS,
             "destination": ["BOS"] * FLIGHTS,
-            "scheduled_departure_at": pa.array(
-                [(start + timedelta(minutes=index)).astimezone(UTC) for index in range(FLIGHTS)],
-                pa.timestamp("us", "UTC"),
-            ),
+            "scheduled_departure_at": pa.array([m.astimezone(UTC) for m in moments], pa.timestamp("us", "UTC")),
             "late_probability": pa.array([index / FLIGHTS for index in range(FLIGHTS)], pa.float32()),
             "is_risky": [index % 2 == 1 for index in range(FLIGHTS)],
         }

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Self, TypeVar
 
 import dagster as dg
 from dagster.components.resolved.errors import ResolutionException
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
 
 from batch_platform.automation.reporting import asset_key
 from batch_platform.errors import ConfigurationError
@@ -50,6 +50,8 @@ class Partitioning(dg.Model, dg.Resolvable):
 class Declaration(dg.Component, dg.Model, dg.Resolvable):
     """Base of the components: a field that cannot be read is one line with file, component, field and expectation."""
 
+    _place: str = PrivateAttr("")
+
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
         """Make the component from its `attributes:`.
@@ -58,17 +60,31 @@ class Declaration(dg.Component, dg.Model, dg.Resolvable):
             ConfigurationError: a field has the wrong type or a value that it cannot have.
         """
         name = getattr(attributes, "name", None) or getattr(attributes, "models", "")
-        with declared(context, cls.__name__, str(name)):
+        place = f"{context.path}/defs.yaml, {cls.__name__} {str(name)!r}"
+        with declared(place):
             try:
-                return super().load(attributes, context)
+                component = super().load(attributes, context)
             except (ValidationError, ResolutionException) as error:
                 raise _unreadable(error, attributes) from None
+        component._place = place
+        return component
+
+    def declaring(self) -> AbstractContextManager[None]:
+        """Whatever of this component cannot mean what it says is told with its own file and name.
+
+        Components ask one another what they declare, so the one that is being built need not be the one at fault.
+        """
+        return declared(self._place)
 
     def refuse_namesake(self, context: dg.ComponentLoadContext, name: str) -> None:
         """Refuse a second component of this kind and name, in whatever pipeline: both would write one table."""
         everyone = context.component_tree.get_all_components(of_type=type(self))
-        if sum(getattr(other, "name", None) == name for other in everyone) > 1:
-            raise ConfigurationError("another component of this kind has the same name", fix="rename one of them")
+        places = [other._place for other in everyone if getattr(other, "name", None) == name]
+        if len(places) > 1:
+            others = ", ".join(place for place in places if place != self._place) or "this file, too"
+            raise ConfigurationError(
+                f"another component of this kind has the same name: {others}", fix="rename one of them"
+            )
 
 
 def _unreadable(error: Exception, attributes: BaseModel | None) -> ConfigurationError:
@@ -91,15 +107,20 @@ def _unreadable(error: Exception, attributes: BaseModel | None) -> Configuration
     return ConfigurationError(f"{what}{found}{more}", where=f"{line}field {field}")
 
 
+class DeclarationError(ConfigurationError):
+    """A declaration that cannot mean what it says, told with the file and the component that it stands in."""
+
+
 @contextmanager
-def declared(context: dg.ComponentLoadContext, component: str, name: str) -> Iterator[None]:
-    """Name the file and the component in the error of a declaration that cannot mean what it says."""
+def declared(place: str) -> Iterator[None]:
+    """Put the file and the component before the error of a declaration; one that has them already stays as it is."""
     try:
         yield
+    except DeclarationError:
+        raise
     except ConfigurationError as error:
-        place = f"{context.path}/defs.yaml, {component} {name!r}"
         where = f"{place}, {error.where}" if error.where else place
-        raise ConfigurationError(error.what, where=where, fix=error.fix) from None
+        raise DeclarationError(error.what, where=where, fix=error.fix) from None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from batch_platform.automation.declared import Declaration, Owners, Pipeline, declared
+from batch_platform.automation.declared import Declaration, Owners, Pipeline
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
@@ -101,7 +101,7 @@ class FeatureTables(Declaration):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One step for each model: its table, its quarantine, its checks."""
-        with declared(context, "FeatureTables", self.models):
+        with self.declaring():
             self._refuse_namesakes(context)
             tables = self.tables(context)
         return dg.Definitions(assets=[self._step(context, table) for table in tables])
@@ -134,7 +134,11 @@ class FeatureTables(Declaration):
 def feature_tables(context: dg.ComponentLoadContext) -> dict[str, FeatureTable]:
     """All feature tables of the project, by model name."""
     components = context.component_tree.get_all_components(of_type=FeatureTables)
-    return {table.model.name: table for component in components for table in component.tables(context)}
+    found: dict[str, FeatureTable] = {}
+    for component in components:
+        with component.declaring():
+            found |= {table.model.name: table for table in component.tables(context)}
+    return found
 
 
 def column_schema(contract: Contract) -> dg.TableSchema:

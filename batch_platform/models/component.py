@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
-from batch_platform.automation.declared import Declaration, Owners, Pipeline, declared, find
+from batch_platform.automation.declared import Declaration, Owners, Pipeline, find
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
@@ -117,7 +117,7 @@ class ModelVersion(Declaration):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One asset with its checks; the gate does not block, since its consequence is promotion."""
-        with declared(context, "ModelVersion", self.name):
+        with self.declaring():
             self.refuse_namesake(context, self.name)
             definition = self.definition(context)
         partitions = definition.calendar.definition
@@ -152,7 +152,11 @@ class ModelVersion(Declaration):
 def model_definitions(context: dg.ComponentLoadContext) -> dict[str, ModelDefinition]:
     """All models of the project, by name."""
     components = context.component_tree.get_all_components(of_type=ModelVersion)
-    return {component.name: component.definition(context) for component in components}
+    found = {}
+    for component in components:
+        with component.declaring():
+            found[component.name] = component.definition(context)
+    return found
 
 
 def _windows(text: str, cadence: Cadence) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 import dagster as dg
 from pydantic import Field, field_validator
 
-from batch_platform.automation.declared import Declaration, Owners, Pipeline, declared, find
+from batch_platform.automation.declared import Declaration, Owners, Pipeline, find
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.engines import ENGINES
@@ -27,6 +27,7 @@ from batch_platform.predictions.definition import (
     SCORE,
     Predictions,
 )
+from batch_platform.predictions.outputs import output_schema
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
 
@@ -105,11 +106,12 @@ class PredictionTable(Declaration):
             engine=self.engine,
             columns=features.contract.features,
         )
+        output_schema(table)  # its SQL is tried on no rows: a mistake is told now, not at night
         return table, model
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One step: the predictions, the rows that could not be scored, the checks."""
-        with declared(context, "PredictionTable", self.name):
+        with self.declaring():
             self.refuse_namesake(context, self.name)
             predictions, model = self.definition(context)
         partitions = predictions.calendar.definition

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import Field
 
-from batch_platform.automation.declared import Declaration, Owners, Partitioning, Pipeline, declared
+from batch_platform.automation.declared import Declaration, Owners, Partitioning, Pipeline
 from batch_platform.automation.reporting import check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.outcomes import PartitionOutcome, Run
@@ -70,7 +70,7 @@ class InputSnapshot(Declaration):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One asset and its checks."""
-        with declared(context, "InputSnapshot", self.name):
+        with self.declaring():
             self.refuse_namesake(context, self.name)
             calendar: Calendar | None = self.timeline.calendar
             source = source_from(self.source, base=Settings.from_environment().project)
@@ -106,4 +106,8 @@ class InputSnapshot(Declaration):
 def snapshot_timelines(context: dg.ComponentLoadContext) -> dict[str, Timeline]:
     """The timelines of all snapshots of the project, by table name."""
     components = context.component_tree.get_all_components(of_type=InputSnapshot)
-    return {component.table: component.timeline for component in components}
+    found = {}
+    for component in components:
+        with component.declaring():
+            found[component.table] = component.timeline
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,20 @@ def test_no_partition_is_no_query(lake: Lake, tmp_path: Path) -> None:
     put_days(lake)
     features = feature_table(tmp_path / "sql")
     assert list(query(features, Inputs(features.readings, lake, []), [])) == []
+
+
+@pytest.mark.parametrize("ignored", ["1", ""])
+def test_a_window_is_the_same_moment_alone_and_in_a_range_in_any_zone(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ignored: str
+) -> None:
+    """Importing pandera makes Arrow take the wall clock of any zone for UTC; a window must not move by that."""
+    monkeypatch.setenv("PYARROW_IGNORE_TIMEZONE", ignored)
+    put_days(lake)
+    sql = SQL.replace("flights.distance_miles", "epoch({{ window.start }})::BIGINT AS distance_miles")
+    plain = feature_table(tmp_path / "sql", sql)
+    features = replace(plain, calendar=replace(plain.calendar, timezone="America/New_York"))
+    inputs = Inputs(features.readings, lake, DAYS)
+    for key, answer in [*query(features, inputs, DAYS), *query(features, inputs, DAYS[:1])]:
+        assert isinstance(answer, Answer)
+        starts = set(answer.rows.column("distance_miles").to_pylist())
+        assert starts == {int(features.calendar.window(key).start.timestamp())}
