@@ -206,6 +206,18 @@ class Calendar:
         return datetime.strptime(key, self.key_format).replace(tzinfo=ZoneInfo(self.timezone))
 
 
+def stretch_mapping(first: int, last: int) -> dg.TimeWindowPartitionMapping:
+    """Dagster's mapping of a partition onto the input partitions from `first` to `last` before it, in its own steps.
+
+    Those before the input's start do not exist; that must not make the first partitions impossible.
+    """
+    import dagster as dg
+
+    return dg.TimeWindowPartitionMapping(
+        start_offset=-first, end_offset=-last, allow_nonexistent_upstream_partitions=True
+    )
+
+
 def _naive(key: str, form: str) -> datetime | None:
     """The moment that a key spells, None unless it is spelled in full: `2025-1-7` is no key."""
     try:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.partitions import Cadence, Calendar, Offset
+from batch_platform.partitions import Cadence, Calendar, Offset, stretch_mapping
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -54,13 +54,9 @@ class Reading:
 
     def mapping(self) -> dg.PartitionMapping | None:
         """The same stretch as Dagster's partition mapping."""
-        import dagster as dg
-
         if self.first is None or self.last is None:
             return None
-        return dg.TimeWindowPartitionMapping(
-            start_offset=-self.first, end_offset=-self.last, allow_nonexistent_upstream_partitions=True
-        )
+        return stretch_mapping(self.first, self.last)
 
 
 def reading(timeline: Timeline, lookback: int | None, reader: Calendar, known_at: Offset) -> Reading:

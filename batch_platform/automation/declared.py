@@ -14,13 +14,16 @@ from typing import Annotated, Self, TypeVar
 
 import dagster as dg
 from dagster.components.resolved.errors import ResolutionException
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, field_validator
 
 from batch_platform.automation.reporting import asset_key
 from batch_platform.errors import ConfigurationError
 from batch_platform.partitions import Cadence, Calendar, Offset
 
 FoundT = TypeVar("FoundT")
+
+FeatureTableName = Annotated[str, AfterValidator(lambda name: name.removeprefix("features/"))]
+"""A feature table by its name or by its asset key."""
 
 Owners = Annotated[Sequence[str], Field(description="Who answers for the table: 'team:name' or an e-mail address.")]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from batch_platform.automation.declared import Declaration, Owners, Pipeline, find
+from batch_platform.automation.declared import Declaration, FeatureTableName, Owners, Pipeline, find
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
@@ -19,7 +19,7 @@ from batch_platform.features.volatile import refuse_volatile
 from batch_platform.models.definition import CHECKS, Label, ModelDefinition
 from batch_platform.models.gate import Threshold
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Cadence, Calendar
+from batch_platform.partitions import Cadence, Calendar, stretch_mapping
 from batch_platform.settings import Settings
 from batch_platform.snapshots.component import snapshot_timelines
 from batch_platform.telemetry.cost import Meter
@@ -58,7 +58,7 @@ class ModelVersion(Declaration):
     """Trains `models/<name>`: one version for each serving window, from what was known before that window began."""
 
     name: Annotated[str, Field(description="The model's name in the registry.", pattern=r"^[a-z][a-z0-9_]*$")]
-    features: Annotated[str, Field(description="The feature table it reads; its columns of role feature.")]
+    features: Annotated[FeatureTableName, Field(description="The feature table it reads; its columns of role feature.")]
     label: Annotated[LabelField, Field(description="What is predicted.")]
     training: Annotated[TrainingField, Field(description="Training window, holdout and seed.")]
     serving_window: Annotated[
@@ -71,11 +71,6 @@ class ModelVersion(Declaration):
     gate: Annotated[dict[str, ThresholdField], Field(description="Figure -> threshold.", default_factory=dict)]
     owners: Owners = ()
     description: Annotated[str, Field(description="Shown in the UI.")] = ""
-
-    @field_validator("features")
-    @classmethod
-    def _table_name(cls, value: str) -> str:
-        return value.removeprefix("features/")
 
     @property
     def table(self) -> str:
@@ -128,11 +123,7 @@ class ModelVersion(Declaration):
 
             return train_versions(definition, settings, keys, run)
 
-        stretch = dg.TimeWindowPartitionMapping(
-            start_offset=-definition.lookback - definition.holdout,
-            end_offset=-1,
-            allow_nonexistent_upstream_partitions=True,
-        )
+        stretch = stretch_mapping(definition.lookback + definition.holdout, 1)
         inputs = (definition.features.table, definition.label.timeline.table)
         spec = Pipeline.of(context, self.owners).spec(
             self.table,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import dagster as dg
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from batch_platform.automation.declared import Declaration, Owners, Pipeline, find
+from batch_platform.automation.declared import Declaration, FeatureTableName, Owners, Pipeline, find
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.engines import ENGINES
@@ -18,7 +18,7 @@ from batch_platform.features.component import column_schema, feature_tables
 from batch_platform.models.component import model_definitions
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset
+from batch_platform.partitions import Calendar, Offset, stretch_mapping
 from batch_platform.predictions.definition import (
     CHECKS,
     FEATURES_DIGEST,
@@ -43,7 +43,7 @@ class PredictionTable(Declaration):
     """Scores `predictions/<name>`: one row for each valid feature row, by the version that serves its partition."""
 
     name: Annotated[str, Field(description="The table is predictions/<name>.", pattern=r"^[a-z][a-z0-9_]*$")]
-    features: Annotated[str, Field(description="The feature table.")]
+    features: Annotated[FeatureTableName, Field(description="The feature table.")]
     registered_model: Annotated[str, Field(description="The model's name in the registry.")]
     outputs: Annotated[
         dict[str, str], Field(description="Column -> 'score', or SQL over the columns before it.", min_length=1)
@@ -57,11 +57,6 @@ class PredictionTable(Declaration):
     slo: Annotated[Slo | None, Field(description="The deadline of each partition.")] = None
     owners: Owners = ()
     description: Annotated[str, Field(description="Shown in the UI.")] = ""
-
-    @field_validator("features")
-    @classmethod
-    def _table_name(cls, value: str) -> str:
-        return value.removeprefix("features/")
 
     @property
     def table(self) -> str:
@@ -148,9 +143,7 @@ def _serving(predictions: Predictions, model: ModelDefinition) -> dg.PartitionMa
         offset -= 1
     while days.start_of(days.shift(days.first, offset + 1)) <= decision:
         offset += 1
-    return dg.TimeWindowPartitionMapping(
-        start_offset=offset, end_offset=offset, allow_nonexistent_upstream_partitions=True
-    )
+    return stretch_mapping(-offset, -offset)
 
 
 def _refuse_early_deadline(slo: Slo, known_at: Offset, calendar: Calendar) -> None:
