@@ -13,6 +13,7 @@ from batch_platform.automation.declared import Declaration, Owners, Pipeline
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
+from batch_platform.features.binding import bind, input_schema
 from batch_platform.features.build import build
 from batch_platform.features.checks import CHECKS
 from batch_platform.features.contract import Contract
@@ -23,7 +24,7 @@ from batch_platform.features.sql import SqlModel, load_models
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Calendar, Offset
 from batch_platform.settings import Settings
-from batch_platform.snapshots.component import snapshot_timelines
+from batch_platform.snapshots.component import snapshot_columns, snapshot_timelines
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline, reading
 
@@ -86,7 +87,7 @@ class FeatureTables(Declaration):
     def _read_tables(self, context: dg.ComponentLoadContext) -> list[FeatureTable]:
         models, contracts = load_models(self._folder), load_contracts(self._folder)
         known, known_at = snapshot_timelines(context), Offset.parse(self.known_at)
-        tolerance = Tolerance.parse(self.quarantine.stop_above)
+        tolerance, columns = Tolerance.parse(self.quarantine.stop_above), snapshot_columns(context)
         tables = []
         for model in _in_order(models):
             contract = _contract_of(model, contracts)
@@ -95,6 +96,12 @@ class FeatureTables(Declaration):
                 reading(_timeline(model, table, known), model.lookback.get(table), calendar, known_at)
                 for table in model.inputs
             )
+            if all(table in columns for table in model.inputs):
+                seen = {r.timeline.table: r.timeline.calendar is not None for r in readings}
+                bind(
+                    model, {name: input_schema(columns[name], partitioned=own) for name, own in seen.items()}, contract
+                )
+            columns[model.table] = {column.name: column.arrow_type for column in contract.columns}
             tables.append(FeatureTable(model, contract, calendar, known_at, readings, tolerance))
             known = {**known, model.table: Timeline(model.table, calendar, known_at)}
         return tables

@@ -13,6 +13,7 @@ from batch_platform.automation.declared import Declaration, FeatureTableName, Ow
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
+from batch_platform.features.binding import bind_condition, input_schema
 from batch_platform.features.component import feature_tables
 from batch_platform.features.definition import FeatureTable
 from batch_platform.features.volatile import refuse_volatile
@@ -21,7 +22,7 @@ from batch_platform.models.gate import Threshold
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Cadence, Calendar, stretch_mapping
 from batch_platform.settings import Settings
-from batch_platform.snapshots.component import snapshot_timelines
+from batch_platform.snapshots.component import snapshot_columns, snapshot_timelines
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline
 
@@ -89,6 +90,11 @@ class ModelVersion(Declaration):
             f"snapshots/{self.label.from_.removeprefix('snapshots/')}", snapshot_timelines(context), "snapshot"
         )
         _refuse_other_calendar(table, label)
+        columns = snapshot_columns(context).get(label.table)
+        if columns is not None:
+            schema = input_schema(columns, partitioned=True)
+            bind_condition(self.label.sql, schema, "label.sql")
+            bind_condition(self.label.exclude, schema, "label.exclude")
         refuse_volatile(self.label.sql, "label.sql")
         refuse_volatile(self.label.exclude, "label.exclude")
         cadence = Cadence(self.serving_window)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 import dagster as dg
+import pyarrow as pa
 from pydantic import Field
 
 from batch_platform.automation.declared import Declaration, Owners, Partitioning, Pipeline
@@ -101,6 +102,13 @@ class InputSnapshot(Declaration):
         promised = {KEY_CHECK: f"({', '.join(self.key)}) is never null and never repeats."} if self.key else {}
         checks = check_specs(self.table, promised, partitions)
         return dg.Definitions(assets=[table_step(self.table, specs=[spec], checks=checks, compute=compute)])
+
+
+def snapshot_columns(context: dg.ComponentLoadContext) -> dict[str, dict[str, pa.DataType]]:
+    """The columns of those snapshots whose source declares them, by table name."""
+    components = context.component_tree.get_all_components(of_type=InputSnapshot)
+    known = {component.table: component.source.known_columns for component in components}
+    return {table: columns for table, columns in known.items() if columns is not None}
 
 
 def snapshot_timelines(context: dg.ComponentLoadContext) -> dict[str, Timeline]:
