@@ -121,7 +121,7 @@ def test_another_process_may_create_the_model_and_its_experiment_first(
         asked.append(name)
         if len(asked) > 1:
             return look(client, name)
-        client.create_experiment(name)
+        client.create_experiment(name, artifact_location=settings.artifacts)
         client.create_registered_model(name)
         return None
 
