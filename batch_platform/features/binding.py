@@ -15,6 +15,7 @@ import pyarrow as pa
 from batch_platform.errors import ConfigurationError, first_line
 from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW, Contract
 from batch_platform.features.sql import SqlModel
+from batch_platform.features.walls import walled
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import PARTITION_COLUMN
 
@@ -34,15 +35,13 @@ def bind(model: SqlModel, inputs: Mapping[str, pa.Schema], contract: Contract) -
         ConfigurationError: the query cannot be bound, as `file:line: what` where DuckDB names the line; or it yields
             other columns than the contract declares.
     """
-    connection = duckdb.connect()
+    connection = walled()
     try:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
         for table, schema in inputs.items():
             stage, name = (quote_identifier(part) for part in table.split("/"))
             connection.register("arriving", schema.empty_table())
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {stage}")
             connection.execute(f"CREATE TABLE {stage}.{name} AS SELECT * FROM arriving")
-        connection.execute("SET lock_configuration = true")
         found = connection.sql(model.compile(None)).columns
     except duckdb.Error as error:
         raise _refused(str(model.path), error) from None
@@ -76,11 +75,9 @@ def bind_condition(sql: str, columns: pa.Schema, what: str) -> None:
     Raises:
         ConfigurationError: it cannot be bound.
     """
-    connection = duckdb.connect()
+    connection = walled()
     try:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
         connection.register("rows", columns.empty_table())
-        connection.execute("SET lock_configuration = true")
         connection.sql(f"SELECT CAST(({sql}) AS BOOLEAN) FROM rows")
     except duckdb.Error as error:
         raise _refused(what, error) from None

@@ -137,16 +137,7 @@ def _sandbox() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _open_sandbox() -> duckdb.DuckDBPyConnection:
-    import duckdb
+    from batch_platform.features.walls import walled
 
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "enable_external_access": False,
-        "python_enable_replacements": False,
-        "threads": 1,
-    }
-    connection = duckdb.connect(":memory:", config=settings)
-    connection.execute("set TimeZone = 'UTC'")
     # Computed once for several places, a cast that fails would be taken out of the `try` that guards it.
-    connection.execute("set disabled_optimizers = 'common_subexpressions'")
-    connection.execute("set lock_configuration = true")
-    return connection
+    return walled("SET disabled_optimizers = 'common_subexpressions'", threads=1)

@@ -19,6 +19,7 @@ from batch_platform.errors import ConfigurationError, first_line
 from batch_platform.features.inputs import OpenedInput
 from batch_platform.features.ranges import CALENDAR, END, KEY, START, first_and_last, macro_call, range_query
 from batch_platform.features.sql import SqlModel
+from batch_platform.features.walls import walled
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import PARTITION_COLUMN, Window
 from batch_platform.timelines import Reading
@@ -53,15 +54,13 @@ class Sandbox:
         self._held: dict[str, dict[str, pa.Table]] = {}
         self._loaded: dict[str, list[str]] = {}
         self._hidden = {table: f"{table} {secrets.token_hex(8)}" for table in opened}
-        self._connection = duckdb.connect()
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection = walled()
         for stage in sorted({table.split("/")[0] for table in opened}):
             self._connection.execute(f"CREATE SCHEMA {quote_identifier(stage)}")
         for table, input_table in opened.items():
             self._hold(table, {}, input_table.schema)
             relation = ".".join(quote_identifier(part) for part in table.split("/"))
             self._connection.execute(f"CREATE VIEW {relation} AS SELECT * FROM {quote_identifier(table)}")
-        self._connection.execute("SET enable_external_access = false; SET lock_configuration = true")
 
     def close(self) -> None:
         """Let go of everything that is held."""

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError, ContractError, first_line
+from batch_platform.features.walls import walled
 from batch_platform.lake.store import Lake, quote_identifier
 from batch_platform.lake.table import Table
 from batch_platform.models.definition import ModelDefinition
@@ -96,12 +97,10 @@ def labelled_rows(definition: ModelDefinition, lake: Lake, keys: Sequence[str]) 
         FROM features JOIN labelled USING ({names}) ORDER BY {names}
     """
     # USING makes the key columns unambiguous; nothing else of the label's table is in sight.
-    connection = duckdb.connect()
+    connection = walled()
     try:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
         connection.register("features", tables[definition.features.table])
         connection.register("outcomes", tables[definition.label.timeline.table])
-        connection.execute("SET lock_configuration = true")
         rows = connection.sql(query).to_arrow_table()
         if rows.num_rows > tables[definition.features.table].num_rows:
             raise ContractError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version as installed
 
 from batch_platform.engines import engine_named
@@ -93,6 +94,7 @@ def _opened(predictions: Predictions, settings: Settings, keys: Sequence[str]) -
     return _Inputs({}, {}) if table is None else _Inputs(newest_records(table, keys), live_rows(table))
 
 
+@cache
 def scoring_code() -> tuple[str, ...]:
     """The code that decides about scores and outputs.
 
