@@ -12,18 +12,19 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 
+from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.validation import validate
 from batch_platform.errors import BatchPlatformError, ContractError, ends_the_run, first_line, foreseen
 from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_is_unique
-from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW, Contract
 from batch_platform.features.definition import FeatureTable
 from batch_platform.features.inputs import Inputs
 from batch_platform.features.quarantine import quarantine_rows, quarantine_schema, stop_if_exceeded
 from batch_platform.features.query import query
-from batch_platform.features.validation import validate
 from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.provenance import Ledger, PartitionRecord, Provenance, Stage
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, Metadata, PartitionOutcome, Run

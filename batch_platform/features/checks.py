@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from batch_platform.features.contract import Verdict
+from batch_platform.contracts.contract import Verdict
 from batch_platform.lake.provenance import InputRead, Ledger
 from batch_platform.outcomes import CheckOutcome
 from batch_platform.timelines import Reading

@@ -12,19 +12,20 @@ from pydantic import Field, PrivateAttr
 from batch_platform.automation.declared import Declaration, Owners, Pipeline
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
+from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.binding import bind, input_schema
+from batch_platform.features.binding import bind
 from batch_platform.features.build import build
 from batch_platform.features.checks import CHECKS
-from batch_platform.features.contract import Contract
 from batch_platform.features.definition import FeatureTable
 from batch_platform.features.quarantine import Tolerance
-from batch_platform.features.schema_yml import load_contracts
-from batch_platform.features.sql import SqlModel, load_models
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Calendar, Offset
 from batch_platform.settings import Settings
 from batch_platform.snapshots.component import snapshot_columns, snapshot_timelines
+from batch_platform.sql.binding import Binder, input_schema
+from batch_platform.sql.model import SqlModel, load_models
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline, reading
 
@@ -98,9 +99,10 @@ class FeatureTables(Declaration):
             )
             if all(table in columns for table in model.inputs):
                 seen = {r.timeline.table: r.timeline.calendar is not None for r in readings}
-                bind(
-                    model, {name: input_schema(columns[name], partitioned=own) for name, own in seen.items()}, contract
-                )
+                with Binder() as binder:
+                    for name, own in seen.items():
+                        binder.declare(name, input_schema(columns[name], partitioned=own))
+                    bind(model, binder, contract)
             columns[model.table] = {column.name: column.arrow_type for column in contract.columns}
             tables.append(FeatureTable(model, contract, calendar, known_at, readings, tolerance))
             known = {**known, model.table: Timeline(model.table, calendar, known_at)}

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batch_platform.features.contract import Contract
+from batch_platform.contracts.contract import Contract
 from batch_platform.features.quarantine import Tolerance
-from batch_platform.features.sql import SqlModel
 from batch_platform.lake.digest import combine
 from batch_platform.partitions import Calendar, Offset
+from batch_platform.sql.model import SqlModel
 from batch_platform.timelines import Reading
 
 

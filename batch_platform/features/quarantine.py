@@ -13,8 +13,9 @@ from decimal import Decimal
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
+from batch_platform.contracts.contract import RULES, Contract, Verdict
 from batch_platform.errors import ConfigurationError, ContractError
-from batch_platform.features.contract import RULES, SOURCE_FILE, SOURCE_ROW, Contract, Verdict
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 
 RESOLVED = "_resolved"
 """Whether a quarantined row has been corrected or replayed since."""

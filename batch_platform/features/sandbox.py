@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 
 from batch_platform.errors import ConfigurationError, first_line
 from batch_platform.features.inputs import OpenedInput
-from batch_platform.features.ranges import CALENDAR, END, KEY, START, first_and_last, macro_call, range_query
-from batch_platform.features.sql import SqlModel
-from batch_platform.features.walls import walled
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import PARTITION_COLUMN, Window
+from batch_platform.sql.model import SqlModel
+from batch_platform.sql.ranges import CALENDAR, END, KEY, START, first_and_last, macro_call, range_query
+from batch_platform.sql.walls import walled
 from batch_platform.timelines import Reading
 
 # Moments are turned into UTC before Arrow sees them: with PYARROW_IGNORE_TIMEZONE set, which importing pandera does,

@@ -12,6 +12,9 @@ from batch_platform.errors import LakeError, first_line
 from batch_platform.lake.digest import logical_type
 from batch_platform.partitions import PARTITION_COLUMN
 
+SOURCE_FILE, SOURCE_ROW = "_source_file", "_source_row"
+"""The columns that say of a row where it stood in its source: the file, and the number of the row in it from 1 on."""
+
 _DECIMAL_DIGITS = 38  # the widest decimal of the Delta protocol
 _SIGNED = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64(), pa.uint64(): pa.int64()}
 

@@ -13,16 +13,16 @@ from batch_platform.automation.declared import Declaration, FeatureTableName, Ow
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.binding import bind_condition, input_schema
 from batch_platform.features.component import feature_tables
 from batch_platform.features.definition import FeatureTable
-from batch_platform.features.volatile import refuse_volatile
 from batch_platform.models.definition import CHECKS, Label, ModelDefinition
 from batch_platform.models.gate import Threshold
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Cadence, Calendar, stretch_mapping
 from batch_platform.settings import Settings
 from batch_platform.snapshots.component import snapshot_columns, snapshot_timelines
+from batch_platform.sql.binding import bind_condition, input_schema
+from batch_platform.sql.volatile import refuse_volatile
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline
 

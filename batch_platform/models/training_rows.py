@@ -14,11 +14,11 @@ import duckdb
 import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError, ContractError, first_line
-from batch_platform.features.walls import walled
 from batch_platform.lake.store import Lake, quote_identifier
 from batch_platform.lake.table import Table
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.partitions import PARTITION_COLUMN
+from batch_platform.sql.walls import walled
 
 LABEL = "_label"
 

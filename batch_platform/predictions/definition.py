@@ -12,9 +12,10 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from batch_platform.contracts.contract import Contract
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW, Contract
 from batch_platform.lake.digest import combine
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.partitions import PARTITION_COLUMN, Calendar, Offset
 
 SCORE = "score"

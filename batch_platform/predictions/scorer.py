@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from batch_platform.errors import BatchPlatformError, ModelError, ends_the_run, first_line, foreseen
-from batch_platform.features.contract import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.digest import digest_table
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.models.artifact import Model

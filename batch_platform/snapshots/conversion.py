@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from batch_platform.errors import SourceError
-from batch_platform.snapshots.sources import SOURCE_FILE, SOURCE_ROW, SourceSpec
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
+from batch_platform.snapshots.sources import SourceSpec
 
 _SHOWN_CHARACTERS = 40
 

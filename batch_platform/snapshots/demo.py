@@ -33,8 +33,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from batch_platform.errors import ConfigurationError, SourceError
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.snapshots.demo_tables import TABLES, DemoTable, table_name
-from batch_platform.snapshots.sources import SOURCE_FILE, SOURCE_ROW, Extract, SourceFile, SourceSpec
+from batch_platform.snapshots.sources import Extract, SourceFile, SourceSpec
 
 if TYPE_CHECKING:
     from batch_platform.partitions import Window

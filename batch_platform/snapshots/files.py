@@ -20,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError, PartitionKeyError, SourceError
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.snapshots.conversion import shortened
 from batch_platform.snapshots.csv_file import read_csv
 from batch_platform.snapshots.parquet_file import read_parquet
-from batch_platform.snapshots.sources import SOURCE_FILE, SOURCE_ROW, Extract, SourceFile, SourceSpec
+from batch_platform.snapshots.sources import Extract, SourceFile, SourceSpec
 
 if TYPE_CHECKING:
     from batch_platform.partitions import Window

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
+
 if TYPE_CHECKING:
     from batch_platform.partitions import Window
 
-SOURCE_FILE = "_source_file"
-SOURCE_ROW = "_source_row"
 
 READERS = {
     "demo": "batch_platform.snapshots.demo:DemoSource",

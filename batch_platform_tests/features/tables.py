@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.features.build import build
 from batch_platform.features.definition import FeatureTable
 from batch_platform.features.quarantine import Tolerance
-from batch_platform.features.schema_yml import load_contracts
-from batch_platform.features.sql import load_model
 from batch_platform.lake.provenance import METADATA_KEY, Provenance
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
@@ -24,6 +23,7 @@ from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Cadence, Calendar, Offset, Window
 from batch_platform.snapshots.capture import Snapshot, capture
 from batch_platform.snapshots.sources import Extract, SourceFile
+from batch_platform.sql.model import load_model
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline, reading
 

@@ -8,8 +8,8 @@ from typing import TypeAlias
 import polars as pl
 import pytest
 
+from batch_platform.contracts.contract import Verdict
 from batch_platform.features.checks import CHECKS, Reads, describe_reads, feature_checks, key_is_unique
-from batch_platform.features.contract import Verdict
 from batch_platform.lake.provenance import InputRead, Ledger
 from batch_platform.outcomes import CheckOutcome
 from batch_platform.partitions import Calendar, Offset

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_platform.contracts.contract import Contract, Verdict
+from batch_platform.contracts.schema_yml import load_contracts
+from batch_platform.contracts.validation import validate
 from batch_platform.errors import ConfigurationError, ContractError
-from batch_platform.features.contract import Contract, Verdict
 from batch_platform.features.quarantine import (
     Tolerance,
     quarantine_rows,
     quarantine_schema,
     stop_if_exceeded,
 )
-from batch_platform.features.schema_yml import load_contracts
-from batch_platform.features.validation import validate
 
 SCHEMA = """\
 models:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_platform.features.contract import Contract
-from batch_platform.features.schema_yml import load_contracts
+from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.lake.store import Lake
 from batch_platform.partitions import Cadence, Calendar, Offset
 from batch_platform.predictions.definition import Predictions

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batch_platform.errors import ConfigurationError
-from batch_platform_tests.features.contracts import (
+from batch_platform_tests.contracts.examples import (
     PAIR,
     contract_of,
     expression,

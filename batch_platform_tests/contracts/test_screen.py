@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.rules import Matches
+from batch_platform.contracts.screen import suspects
+from batch_platform.contracts.validation import judge, validate
 from batch_platform.errors import ContractError
-from batch_platform.features.contract import Contract
-from batch_platform.features.rules import Matches
-from batch_platform.features.screen import suspects
-from batch_platform.features.validation import judge, validate
-from batch_platform_tests.features.contracts import contract_of, one_column, rows_of
+from batch_platform_tests.contracts.examples import contract_of, one_column, rows_of
 
 EVERY_RULE = """\
 models:

@@ -14,13 +14,13 @@ import pytest
 
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.inputs import Inputs, OpenedInput
-from batch_platform.features.ranges import range_query
 from batch_platform.features.sandbox import Answer, Sandbox
-from batch_platform.features.sql import SqlModel, load_model
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
 from batch_platform.partitions import Window
 from batch_platform.snapshots.capture import Snapshot, capture
+from batch_platform.sql.model import SqlModel, load_model
+from batch_platform.sql.ranges import range_query
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Reading, reading
 from batch_platform_tests.features.tables import (

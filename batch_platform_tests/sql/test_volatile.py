@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.sql import load_model
-from batch_platform.features.volatile import refuse_volatile
+from batch_platform.sql.model import load_model
+from batch_platform.sql.volatile import refuse_volatile
 from batch_platform_tests.features.tables import CALENDAR, DAYS
 
 KEYED = "{{ config(\n  key=['id']\n) }}\n"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from batch_platform.features.column_types import Scalar
+from batch_platform.contracts.column_types import Scalar
 
 
 def shown(value: object) -> str:

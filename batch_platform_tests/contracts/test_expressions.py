@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from batch_platform.features.expressions import ExpressionIsTrue, kept_by_all
-from batch_platform.features.validation import validate
-from batch_platform_tests.features.contracts import (
+from batch_platform.contracts.expressions import ExpressionIsTrue, kept_by_all
+from batch_platform.contracts.validation import validate
+from batch_platform_tests.contracts.examples import (
     NOON,
     PAIR,
     contract_of,

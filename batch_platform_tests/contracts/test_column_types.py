@@ -8,9 +8,9 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
+from batch_platform.contracts.column_types import canonical, instead_of
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.column_types import canonical, instead_of
-from batch_platform_tests.features.contracts import (
+from batch_platform_tests.contracts.examples import (
     one_column,
 )
 

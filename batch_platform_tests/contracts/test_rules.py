@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from batch_platform.features.validation import validate
-from batch_platform_tests.features.contracts import (
+from batch_platform.contracts.validation import validate
+from batch_platform_tests.contracts.examples import (
     NOON,
     PAIR,
     broken_rows,

@@ -16,9 +16,9 @@ import sqlglot
 from sqlglot import TokenType, exp
 from sqlglot.tokenizer_core import Token
 
-from batch_platform.features.sql import PLACEHOLDER, SqlModel, fill, placeholder
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import Window
+from batch_platform.sql.model import PLACEHOLDER, SqlModel, fill, placeholder
 
 CALENDAR = "_calendar"
 """One row for each partition to be computed: its key, its window, and the stretch of each input it may read."""

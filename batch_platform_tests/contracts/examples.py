@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from batch_platform.features.contract import Contract, Verdict
-from batch_platform.features.schema_yml import load_contracts
+from batch_platform.contracts.contract import Contract, Verdict
+from batch_platform.contracts.schema_yml import load_contracts
 
 FLIGHTS = """\
 version: 2

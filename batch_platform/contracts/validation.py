@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from batch_platform.contracts.contract import RULES, Column, Contract, Verdict
+from batch_platform.contracts.rules import RowCount, RowRule
+from batch_platform.contracts.screen import suspects
 from batch_platform.errors import ConfigurationError, ContractError
-from batch_platform.features.contract import RULES, SOURCE_FILE, SOURCE_ROW, Column, Contract, Verdict
-from batch_platform.features.rules import RowCount, RowRule
-from batch_platform.features.screen import suspects
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 
 
 def validate(frame: pl.DataFrame, contract: Contract) -> Verdict:

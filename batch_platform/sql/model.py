@@ -20,9 +20,9 @@ from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batch_platform.errors import ConfigurationError, first_line
-from batch_platform.features.volatile import FIX, first_volatile
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import Window
+from batch_platform.sql.volatile import FIX, first_volatile
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CONFIG = {"key", "lookback"}

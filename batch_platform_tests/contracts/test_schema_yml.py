@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.schema_yml import load_contracts
-from batch_platform_tests.features.contracts import (
+from batch_platform_tests.contracts.examples import (
     FLIGHTS,
     PAIR,
     contract_of,

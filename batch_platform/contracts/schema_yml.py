@@ -15,12 +15,12 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
+from batch_platform.contracts.column_types import canonical, instead_of
+from batch_platform.contracts.contract import Column, Contract, Role
+from batch_platform.contracts.data_tests import SPELLINGS, DataTests
+from batch_platform.contracts.rules import NotNull, Rule
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.column_types import canonical, instead_of
-from batch_platform.features.contract import Column, Contract, Role
-from batch_platform.features.data_tests import SPELLINGS, DataTests
-from batch_platform.features.rules import NotNull, Rule
-from batch_platform.features.yaml_nodes import Document
+from batch_platform.sql.yaml_nodes import Document
 
 
 def load_contracts(folder: Path) -> dict[str, Contract]:

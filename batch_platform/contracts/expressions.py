@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from batch_platform.features.rules import RowRule, shown
-from batch_platform.features.volatile import first_volatile
+from batch_platform.contracts.rules import RowRule, shown
+from batch_platform.sql.volatile import first_volatile
 
 if TYPE_CHECKING:
     import duckdb
@@ -137,7 +137,7 @@ def _sandbox() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _open_sandbox() -> duckdb.DuckDBPyConnection:
-    from batch_platform.features.walls import walled
+    from batch_platform.sql.walls import walled
 
     # Computed once for several places, a cast that fails would be taken out of the `try` that guards it.
     return walled("SET disabled_optimizers = 'common_subexpressions'", threads=1)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from batch_platform.features.contract import Contract
-from batch_platform.features.expressions import ExpressionIsTrue, kept_by_all
-from batch_platform.features.rules import ColumnRule, RowRule
+from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.expressions import ExpressionIsTrue, kept_by_all
+from batch_platform.contracts.rules import ColumnRule, RowRule
 
 
 def suspects(rows: pl.DataFrame, contract: Contract) -> tuple[RowRule, ...]:

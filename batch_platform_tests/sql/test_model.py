@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.sql import SqlModel, load_model, load_models
 from batch_platform.partitions import Window
+from batch_platform.sql.model import SqlModel, load_model, load_models
 
 KEYED = "{{ config(key=['id']) }}"
 DAY = Window(datetime(2025, 1, 6, tzinfo=UTC), datetime(2025, 1, 7, tzinfo=UTC))

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.validation import validate
 from batch_platform.errors import ConfigurationError, ContractError
-from batch_platform.features.contract import Contract
-from batch_platform.features.validation import validate
-from batch_platform_tests.features.contracts import (
+from batch_platform_tests.contracts.examples import (
     FLIGHTS,
     NOON,
     PAIR,
@@ -144,8 +144,8 @@ def test_the_environment_cannot_turn_a_contract_off(tmp_path: Path) -> None:
     one_column(tmp_path, "BIGINT", "not_null")
     program = (
         "import sys, pathlib, polars as pl\n"
-        "from batch_platform.features.schema_yml import load_contracts\n"
-        "from batch_platform.features.validation import validate\n"
+        "from batch_platform.contracts.schema_yml import load_contracts\n"
+        "from batch_platform.contracts.validation import validate\n"
         "frame = pl.DataFrame({'c': [None], '_source_file': ['f'], '_source_row': [1]})\n"
         "print(validate(frame, load_contracts(pathlib.Path(sys.argv[1]))['m']).broken)\n"
     )

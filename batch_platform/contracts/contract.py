@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
+from batch_platform.contracts.column_types import storage
+from batch_platform.contracts.rules import RowRule, Rule
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.column_types import storage
-from batch_platform.features.rules import RowRule, Rule
 
 if TYPE_CHECKING:
     import pandera.polars
     from pandera.api.polars.types import PolarsData
 
-SOURCE_FILE = "_source_file"
-SOURCE_ROW = "_source_row"
 RULES = "_rules"
 """The column of `Verdict.rejected` that names the broken rules, sorted and joined by `;`."""
 

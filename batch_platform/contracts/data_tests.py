@@ -14,9 +14,9 @@ from typing import TypeVar
 import polars as pl
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from batch_platform.features.column_types import Scalar, storage, typed
-from batch_platform.features.expressions import ExpressionIsTrue
-from batch_platform.features.rules import (
+from batch_platform.contracts.column_types import Scalar, storage, typed
+from batch_platform.contracts.expressions import ExpressionIsTrue
+from batch_platform.contracts.rules import (
     AcceptedValues,
     Matches,
     NotNull,
@@ -27,7 +27,7 @@ from batch_platform.features.rules import (
     StringLength,
     Unique,
 )
-from batch_platform.features.yaml_nodes import Document
+from batch_platform.sql.yaml_nodes import Document
 
 AnyRule = TypeVar("AnyRule", bound=Rule)
 

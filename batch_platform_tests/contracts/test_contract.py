@@ -8,10 +8,10 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
+from batch_platform.contracts.contract import Role
+from batch_platform.contracts.rules import NotNull, Range, RowCount, Unique
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.contract import Role
-from batch_platform.features.rules import NotNull, Range, RowCount, Unique
-from batch_platform_tests.features.contracts import (
+from batch_platform_tests.contracts.examples import (
     FLIGHTS,
     contract_of,
     flights,

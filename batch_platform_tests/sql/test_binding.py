@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.binding import bind, bind_condition, input_schema
+from batch_platform.features.binding import bind
+from batch_platform.sql.binding import Binder, bind_condition, input_schema
 from batch_platform_tests.features.tables import SQL, feature_table
 
 FLIGHTS = {"flight": pa.string(), "distance_miles": pa.int64()}
@@ -21,7 +22,10 @@ INPUTS = {
 
 def _bind(tmp_path: Path, sql: str) -> None:
     features = feature_table(tmp_path / "sql", sql)
-    bind(features.model, INPUTS, features.contract)
+    with Binder() as binder:
+        for table, schema in INPUTS.items():
+            binder.declare(table, schema)
+        bind(features.model, binder, features.contract)
 
 
 def test_a_right_query_binds(tmp_path: Path) -> None:
