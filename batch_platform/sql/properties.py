@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Properties:
-    """Everything that property files say, by name; a source's name is `group.table` as in `source('group', 'table')`."""
+    """What property files say, by name; a source is called `group.table`, as in `source('group', 'table')`."""
 
     models: Mapping[str, Entry] = field(default_factory=dict)
     seeds: Mapping[str, Entry] = field(default_factory=dict)
