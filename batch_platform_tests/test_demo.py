@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_platform.automation.catch_up import load_definitions
-from batch_platform.cli import demonstrated
+from batch_platform.cli.demo import demonstrated
 from batch_platform.demo import DAYS_BEFORE, FirstNight, plan_first_night
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.definition import FeatureTable

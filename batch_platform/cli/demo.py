@@ -1,25 +1,20 @@
-"""`batch-platform`: what Dagster's own command line and UI cannot do.
+"""`batch-platform demo`: the first night of the demonstration's pipeline, in the terminal.
 
-Belongs here: arguments, progress and exit codes. Does not belong here: anything that another caller would need.
-Everything heavy is imported by the command that needs it.
+Belongs here: its arguments and its progress. Does not belong here: which partitions it wants (`batch_platform.demo`).
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import shlex
-import sys
 import time
 import warnings
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_platform.errors import BatchPlatformError, ConfigurationError
+from batch_platform.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dagster import ComponentTree
@@ -32,16 +27,6 @@ DEMONSTRATED = "flight_delay"
 _EXAMPLE = "2026-03-31T20:00"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="batch-platform")
-def cli() -> None:
-    """Offline machine-learning predictions as time-partitioned assets.
-
-    Exit codes: 0 done, 2 wrong configuration, 3 bad input, 4 broken contract, 5 registry, 6 model, 7 lake,
-    8 a run failed, 1 anything else.
-    """
-
-
 def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
     if text is None:
         return None
@@ -51,7 +36,7 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
         raise ConfigurationError(f"--now {text[:40]!r} is not an ISO time", fix=f"write {_EXAMPLE}") from error
 
 
-@cli.command()
+@click.command()
 @click.option(
     "--now",
     "moment",
@@ -106,50 +91,6 @@ def demo(moment: datetime | None) -> None:
     console.print(f"Done in {time.perf_counter() - began:.0f} s.")
 
 
-@cli.command()
-def home() -> None:
-    """Prepare Dagster's home and print how to name it to a shell: eval "$(batch-platform home)"."""
-    from batch_platform.automation.home import HOME, prepare_home
-    from batch_platform.settings import Settings
-
-    click.echo(f"export {HOME}={shlex.quote(str(prepare_home(Settings.from_environment())))}")
-
-
-@cli.command()
-@click.option("--port", default=3000, show_default=True, help="The port on 127.0.0.1.")
-def ui(port: int) -> None:
-    """Open Dagster's web UI and daemon, with the state that the demo and earlier sessions left."""
-    from batch_platform.automation.home import prepare_home
-    from batch_platform.settings import Settings
-
-    settings = Settings.from_environment()
-    prepare_home(settings)
-    os.chdir(settings.project)
-    # The UI takes over this process, so that an interruption reaches it and its children directly.
-    program = str(Path(sys.executable).with_name("dagster"))
-    os.execv(program, [program, "dev", "--workspace", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)])
-
-
-@cli.command()
-@click.argument("model")
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
-def score(model: str, source: Path, target: Path) -> None:
-    """Score one file: INPUT's rows go to OUTPUT with a column `score`.
-
-    MODEL is a registered name (its champion), name@version, or a folder with model.safetensors and model.json.
-    Files are .parquet or .csv.
-    """
-    from batch_platform.models.lookup import find_model
-    from batch_platform.predictions.score_file import score_file
-    from batch_platform.settings import Settings
-
-    warnings.simplefilter("ignore")
-    found, described = find_model(model, Settings.from_environment())
-    rows = score_file(found, source, target)
-    click.echo(f"{rows} rows scored by {described}: {target}")
-
-
 def demonstrated(tree: ComponentTree) -> tuple[FeatureTable, ModelDefinition, Predictions]:
     """The features, the model and the predictions of the pipeline that the demonstration shows.
 
@@ -186,25 +127,3 @@ def _seen_from(moment: datetime | None, timezone: str) -> datetime:
     if moment > now:
         raise ConfigurationError(f"--now {moment.isoformat()} is in the future", fix="choose a past moment")
     return moment
-
-
-def main() -> None:
-    """Run the command line; a known error is one line on standard error and its exit code."""
-    try:
-        # Click's own handling would swallow an interruption before it could be told what is kept.
-        sys.exit(cli(standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except BatchPlatformError as error:
-        click.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.secho("interrupted; finished partitions are kept", fg="yellow", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

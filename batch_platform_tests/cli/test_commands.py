@@ -15,7 +15,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from batch_platform.cli import _seen_from, main
+from batch_platform.cli import main
+from batch_platform.cli.demo import _seen_from
 from batch_platform.errors import ConfigurationError
 from batch_platform.models.artifact import save
 from batch_platform_tests.models.registered import Line, registered, settings_in
