@@ -91,7 +91,7 @@ def _registered(model: str, settings: Settings) -> set[str]:
 
 def _filled(features: FeatureTable, keys: Sequence[str]) -> list[str]:
     """Every partition from the first to the last: a range in one run has no holes."""
-    return features.calendar.keys_between(min(keys), max(keys))
+    return features.partitions.keys_between(min(keys), max(keys))
 
 
 def _distinct(keys: Iterable[str]) -> tuple[str, ...]:

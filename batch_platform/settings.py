@@ -7,11 +7,13 @@ default under the project's `local/` folder. Nothing secret is kept here.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch_platform.errors import ConfigurationError
 from batch_platform.lake.store import Lake
+from batch_platform.resources import LEAST_MEMORY, Resources
 
 LAKE, LAKE_OPTIONS, REGISTRY, ARTIFACTS, PROJECT, DOLLARS = (
     "BATCH_PLATFORM_LAKE",
@@ -21,6 +23,15 @@ LAKE, LAKE_OPTIONS, REGISTRY, ARTIFACTS, PROJECT, DOLLARS = (
     "BATCH_PLATFORM_PROJECT",
     "BATCH_PLATFORM_DOLLARS_PER_CPU_HOUR",
 )
+SQL_MEMORY, SQL_SPILL, SQL_THREADS = (
+    "BATCH_PLATFORM_SQL_MEMORY",
+    "BATCH_PLATFORM_SQL_SPILL",
+    "BATCH_PLATFORM_SQL_THREADS",
+)
+
+_BYTES = {
+    f"{unit}{end}": base**power for power, unit in enumerate("KMGT", 1) for end, base in (("B", 1000), ("iB", 1024))
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class Settings:
         lake: the tables.
         registry: the MLflow tracking and registry address.
         artifacts: where the registry keeps model files.
+        dollars_per_cpu_hour: what an hour of a processor costs.
+        resources: what SQL may take of the machine.
     """
 
     project: Path
@@ -39,6 +52,7 @@ class Settings:
     registry: str = field(repr=False)  # an address may hold a password
     artifacts: str
     dollars_per_cpu_hour: float = field(default=0.04)
+    resources: Resources = field(default_factory=Resources)
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -51,6 +65,7 @@ class Settings:
             registry=os.environ.get(REGISTRY) or f"sqlite:///{local / 'mlflow' / 'mlflow.db'}",
             artifacts=os.environ.get(ARTIFACTS) or str(local / "mlflow" / "artifacts"),
             dollars_per_cpu_hour=_dollars(),
+            resources=Resources(_memory(), project / (os.environ.get(SQL_SPILL) or "local/spill"), _threads()),
         )
 
     @property
@@ -79,6 +94,27 @@ def _dollars() -> float:
         return float(text)
     except ValueError as error:
         raise ConfigurationError(f"{DOLLARS} is {text!r}", fix="give a number of dollars such as 0.04") from error
+
+
+def _memory() -> int | None:
+    """A number of bytes, spelled as `4GB`, `512MiB` or `1.5GB`."""
+    text = os.environ.get(SQL_MEMORY, "").strip()
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", text, re.ASCII)
+    if not text:
+        return None
+    found = int(float(match[1]) * _BYTES[match[2]]) if match else 0
+    if found < LEAST_MEMORY:
+        raise ConfigurationError(f"{SQL_MEMORY} is {text!r}", fix="give 100MB or more, such as 4GB or 512MiB")
+    return found
+
+
+def _threads() -> int | None:
+    text = os.environ.get(SQL_THREADS, "").strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII):
+        raise ConfigurationError(f"{SQL_THREADS} is {text!r}", fix="give a number of threads, 1 or more")
+    return int(text)
 
 
 def _project_root() -> Path:

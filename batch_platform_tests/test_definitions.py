@@ -18,7 +18,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from batch_platform.automation.catch_up import load_definitions
+from batch_platform.automation.location import load_definitions
 
 GRAPH = Path(__file__).with_name("flight_delay_graph.txt")
 COMPONENTS = ["FeatureTables", "InputSnapshot", "ModelVersion", "PredictionTable"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_platform.automation.catch_up import load_definitions
+from batch_platform.automation.location import load_definitions
 from batch_platform.cli.demo import demonstrated
 from batch_platform.demo import DAYS_BEFORE, FirstNight, plan_first_night
 from batch_platform.errors import ConfigurationError

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from batch_platform.automation.catch_up import load_definitions
+from batch_platform.automation.location import load_definitions
 from batch_platform.cli.demo import demonstrated
 from batch_platform.demo import plan_first_night
 from batch_platform.demo_screen import show

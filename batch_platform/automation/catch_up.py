@@ -14,7 +14,7 @@ from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from batch_platform.automation.reporting import ERROR_CHECK, asset_key
-from batch_platform.errors import BatchPlatformError, ConfigurationError
+from batch_platform.errors import BatchPlatformError
 from batch_platform.lake.digest import combine
 from batch_platform.lake.log import Recorded
 from batch_platform.lake.provenance import InputRead
@@ -120,36 +120,6 @@ def materialize(
         if not result.success:
             raise RunFailedError(_reason(result), where=wanted.table, fix="look at the run in the UI: make ui")
         advance(len(stretch))
-
-
-def load_definitions() -> tuple[dg.Definitions, dg.ComponentTree]:
-    """The project's definitions and the components they come from.
-
-    Raises:
-        ConfigurationError: a pipeline cannot be loaded; the reason alone, without what Dagster wraps around it.
-    """
-    from batch_platform.definitions import PACKAGE
-    from batch_platform.definitions import defs as location
-
-    try:
-        return location(), dg.ComponentTree.for_project(PACKAGE)
-    except Exception as error:
-        chain = list(_chain(error))
-        known = next((link for link in chain if isinstance(link, BatchPlatformError)), None)
-        if known is not None:
-            raise known from None
-        text = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
-        raise ConfigurationError(
-            f"a pipeline cannot be loaded: {text[:400]}", fix="correct it; `dg check yaml` says more"
-        ) from None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that led to it, as a traceback would show them: the last one is the innermost."""
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
 def _outdated(made: dict[str, Recorded], settings: Settings) -> set[str]:

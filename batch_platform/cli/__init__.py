@@ -11,9 +11,13 @@ import sys
 
 import click
 
+from batch_platform.cli.contract import contract
 from batch_platform.cli.demo import demo
+from batch_platform.cli.lineage import lineage
 from batch_platform.cli.places import home, ui
+from batch_platform.cli.preflight import preflight
 from batch_platform.cli.score import score
+from batch_platform.cli.sql import sql
 from batch_platform.errors import BatchPlatformError
 
 
@@ -27,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, home, score, ui):
+for command in (contract, demo, home, lineage, preflight, score, sql, ui):
     cli.add_command(command)
 
 

@@ -59,8 +59,9 @@ def demo(moment: datetime | None) -> None:
     with console.status("Loading the platform"):
         import dagster as dg
 
-        from batch_platform.automation.catch_up import load_definitions, materialize, missing, refuse_missing
+        from batch_platform.automation.catch_up import materialize, missing, refuse_missing
         from batch_platform.automation.home import prepare_home
+        from batch_platform.automation.location import load_definitions
         from batch_platform.demo import plan_first_night
         from batch_platform.demo_screen import show
         from batch_platform.settings import Settings

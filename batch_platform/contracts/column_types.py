@@ -26,6 +26,7 @@ TYPES: Mapping[str, tuple[pl.DataType, pa.DataType]] = {
     "DOUBLE": (pl.Float64(), pa.float64()),
     "VARCHAR": (pl.String(), pa.string()),
     "DATE": (pl.Date(), pa.date32()),
+    "TIMESTAMP": (pl.Datetime("us"), pa.timestamp("us")),
     "TIMESTAMPTZ": (pl.Datetime("us", "UTC"), pa.timestamp("us", "UTC")),
 }
 _SYNONYMS = {
@@ -37,13 +38,12 @@ _SYNONYMS = {
     **dict.fromkeys(("REAL", "FLOAT4"), "FLOAT"),
     "FLOAT8": "DOUBLE",
     **dict.fromkeys(("TEXT", "STRING", "CHAR", "BPCHAR"), "VARCHAR"),
+    **dict.fromkeys(("DATETIME", "TIMESTAMP WITHOUT TIME ZONE"), "TIMESTAMP"),
     "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ",
     **dict.fromkeys(("DECIMAL", "NUMERIC", "DEC"), "DECIMAL(18,3)"),
 }
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DEC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _INSTEAD = {
-    "TIMESTAMP": "use TIMESTAMPTZ and name the zone in SQL: x at time zone 'America/New_York'",
-    "DATETIME": "use TIMESTAMPTZ and name the zone in SQL: x at time zone 'America/New_York'",
     "HUGEINT": "use BIGINT or DECIMAL(38,0)",
     "UBIGINT": "use BIGINT or DECIMAL(20,0)",
     "UUID": "use VARCHAR",
@@ -82,8 +82,34 @@ def storage(data_type: str) -> tuple[pl.DataType, pa.DataType]:
     """Types in memory and in the lake of a canonical name."""
     if data_type in TYPES:
         return TYPES[data_type]
-    precision, scale = (int(n) for n in data_type[len("DECIMAL(") : -1].split(","))
+    precision, scale = _precision_and_scale(data_type)
     return pl.Decimal(precision, scale), pa.decimal128(precision, scale)
+
+
+_DIGITS = {"TINYINT": 3, "SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
+"""Decimal digits of the largest whole number of each type."""
+
+
+def holds(wider: str, data_type: str) -> bool:
+    """Whether a canonical type holds every value of another one without changing it."""
+    if wider == data_type or (data_type, wider) == ("FLOAT", "DOUBLE"):
+        return True
+    if data_type in _DIGITS and wider in _DIGITS:
+        return _DIGITS[wider] >= _DIGITS[data_type]
+    if data_type in _DIGITS and wider in ("FLOAT", "DOUBLE"):
+        return data_type in (("TINYINT", "SMALLINT") if wider == "FLOAT" else ("TINYINT", "SMALLINT", "INTEGER"))
+    if wider.startswith("DECIMAL"):
+        precision, scale = _DIGITS.get(data_type, 0), 0
+        if data_type.startswith("DECIMAL"):
+            precision, scale = _precision_and_scale(data_type)
+        places, after = _precision_and_scale(wider)
+        return precision > 0 and after >= scale and places - after >= precision - scale
+    return False
+
+
+def _precision_and_scale(decimal: str) -> tuple[int, int]:
+    precision, scale = (int(n) for n in decimal[len("DECIMAL(") : -1].split(","))
+    return precision, scale
 
 
 def typed(value: object, dtype: pl.DataType) -> Scalar:
@@ -100,8 +126,11 @@ def typed(value: object, dtype: pl.DataType) -> Scalar:
         return value
     if dtype == pl.Date and isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return value
-    if isinstance(dtype, pl.Datetime) and isinstance(value, dt.datetime) and value.tzinfo is not None:
-        return value.astimezone(dt.UTC)
+    if isinstance(dtype, pl.Datetime) and isinstance(value, dt.datetime):
+        if dtype.time_zone and value.tzinfo is not None:
+            return value.astimezone(dt.UTC)
+        if not dtype.time_zone and value.tzinfo is None:
+            return value
     if dtype.is_float() and isinstance(value, int | float) and number and value == value:
         return float(value)
     if dtype.is_integer() and isinstance(value, int | float) and whole:

@@ -1,14 +1,16 @@
 """Data contracts as values: what a feature table's rows must be, and the verdict on a partition's rows.
 
 What belongs here: the contract, its columns, its Arrow and pandera schemas. What does not: what a single rule means
-(`rules.py`, `expressions.py`), reading contracts from files (`schema_yml.py`), and applying them (`validation.py`).
+(`rules.py` and its like), reading contracts from files (`schema_yml.py`), and applying them (`validation.py`).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,10 @@ import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
 from batch_platform.contracts.column_types import storage
-from batch_platform.contracts.rules import RowRule, Rule
+from batch_platform.contracts.rules import NotNull, RowRule, Rule, Severity
+from batch_platform.contracts.set_rules import Relationship, SetRule
+from batch_platform.contracts.table_query import TableQuery
+from batch_platform.contracts.table_rules import Freshness, TableRule
 from batch_platform.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,7 +43,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `data_type` is the canonical DuckDB name; `nullable` is false under a `not_null` rule."""
+    """One column: `data_type` is the canonical DuckDB name.
+
+    `nullable` is false under a `not_null` rule that rejects every row without a value.
+    """
 
     name: str
     data_type: str
@@ -64,8 +72,8 @@ class Column:
 class Contract:
     """The contract of one feature table; `rules` are those on several columns or on the whole partition.
 
-    `digest` is the sha256 of what is enforced: names, types, order, roles, units, rules. Prose, formatting
-    and the order of the rules leave it as it is.
+    `digest` is the sha256 of what is enforced: names, types, order, roles, units, rules. Prose, formatting, tags,
+    owners and the order of the rules leave it as it is.
     """
 
     model: str
@@ -74,6 +82,14 @@ class Contract:
     rules: tuple[Rule, ...]
     path: Path
     digest: str
+    tags: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    stage: str = "features"
+
+    @property
+    def table(self) -> str:
+        """The table's name in the lake, such as `features/flight_features`."""
+        return f"{self.stage}/{self.model}"
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -102,6 +118,38 @@ class Contract:
         own = [rule for column in self.columns for rule in column.rules]
         return (*own, *(rule for rule in self.rules if isinstance(rule, RowRule)))
 
+    @property
+    def set_rules(self) -> tuple[SetRule, ...]:
+        """Those of `row_rules` that judge a row by other rows, and so need the whole partition or another table."""
+        return tuple(rule for rule in self.row_rules if isinstance(rule, SetRule))
+
+    @property
+    def table_rules(self) -> tuple[TableRule, ...]:
+        """The rules that a partition keeps or breaks as a whole."""
+        return tuple(rule for rule in self.rules if isinstance(rule, TableRule))
+
+    @property
+    def queries(self) -> tuple[TableQuery, ...]:
+        """The rules that are queries, which must yield no row; `validate` knows nothing of them."""
+        return tuple(rule for rule in self.rules if isinstance(rule, TableQuery))
+
+    @property
+    def warnings(self) -> tuple[Rule, ...]:
+        """The rules that reject nothing and stop nothing, but are counted and told."""
+        own = [rule for column in self.columns for rule in column.rules]
+        return tuple(rule for rule in (*own, *self.rules) if rule.severity is Severity.WARN)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The other tables of the lake that its rules read, sorted."""
+        related = {rule.other for rule in self.row_rules if isinstance(rule, Relationship)}
+        return tuple(sorted(related.union(*(query.tables for query in self.queries)) - {self.table}))
+
+    @property
+    def needs_window(self) -> bool:
+        """Whether a rule asks when the partition's window ends, which a table without partitions cannot say."""
+        return any(isinstance(rule, Freshness) for rule in self.rules)
+
     def arrow_schema(self) -> pa.Schema:
         """The schema that the lake stores, in the contract's order; times are `timestamp[us, UTC]`."""
         return pa.schema([pa.field(c.name, c.arrow_type, nullable=c.nullable) for c in self.columns])
@@ -109,10 +157,32 @@ class Contract:
     def pandera_schema(self, rules: tuple[RowRule, ...] | None = None) -> pandera.polars.DataFrameSchema:
         """The contract as a strict pandera schema: types, and one named check for each row rule, or for `rules` alone.
 
-        `row_count` is left to `validate`: pandera cannot fail a frame that has no rows. One contract's schema is
-        compiled once for the same rules; do not change it.
+        Rules on the partition are left to `validate`: pandera cannot fail a frame that has no rows. So are
+        relationships, which need another table. One contract's schema is compiled once for the same rules; do not
+        change it.
         """
-        return _pandera_schema(self, self.row_rules if rules is None else rules)
+        if rules is None:
+            rules = tuple(rule for rule in self.row_rules if not isinstance(rule, Relationship))
+        return _pandera_schema(self, rules)
+
+
+def is_nullable(rules: Iterable[Rule]) -> bool:
+    """Whether rules on a column leave room for a row without a value."""
+    return not any(isinstance(r, NotNull) and r.severity is Severity.ERROR and r.where is None for r in rules)
+
+
+def digest_of(model: str, columns: Sequence[Column], rules: Sequence[Rule]) -> str:
+    """The `digest` of a contract that holds these."""
+
+    def spelled(found: Sequence[Rule]) -> list[str]:
+        return sorted(json.dumps(rule.spelled(), default=str) for rule in found)
+
+    content = {
+        "model": model,
+        "columns": [[c.name, c.data_type, c.role, c.unit, c.personal, spelled(c.rules)] for c in columns],
+        "rules": spelled(rules),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +190,15 @@ class Verdict:
     """The rows that keep the contract and those that break it: together the input's rows, in its order.
 
     Both hold the contract's columns in its order and types, `_source_file` and `_source_row`; `rejected` also
-    `_rules`. `broken` counts rows for each broken rule, by name; a row may count under several.
+    `_rules`. `broken` counts rows for each broken rule, by name; a row may count under several. So does `warned` for
+    rules of severity `warn`, which reject nothing; `notes` is what such rules say of the whole partition.
     """
 
     valid: pl.DataFrame
     rejected: pl.DataFrame
     broken: dict[str, int]
+    warned: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,201 +1,201 @@
-"""The `data_tests` of a `schema.yml`: which tests there are, their arguments, and the rules they declare.
+"""The `data_tests` of a property file: how a test is written down, and its options.
 
-What belongs here: tests on a column and on a model. What does not: models and columns (`schema_yml.py`), and what
-a rule means (`rules.py`, `expressions.py`).
+What belongs here: dbt's ways to write a test with its name, severity and `where`. What does not: which tests there
+are (`column_tests.py`, `model_tests.py`), models and columns (`schema_yml.py`).
 """
 
 from __future__ import annotations
 
-import datetime as dt
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NoReturn
 
-import polars as pl
-import yaml  # type: ignore[import-untyped, unused-ignore]
+import yaml
 
-from batch_platform.contracts.column_types import Scalar, storage, typed
-from batch_platform.contracts.expressions import ExpressionIsTrue
-from batch_platform.contracts.rules import (
-    AcceptedValues,
-    Matches,
-    NotNull,
-    Range,
-    RowCount,
-    RowRule,
-    Rule,
-    StringLength,
-    Unique,
-)
+from batch_platform.contracts.arguments import Arguments
+from batch_platform.contracts.column_tests import COLUMN_TESTS
+from batch_platform.contracts.model_tests import MODEL_TESTS, freshness, of_the_project
+from batch_platform.contracts.packages import ARGUMENTS_OF, BUILT_IN_AS
+from batch_platform.contracts.rules import Rule, Severity
+from batch_platform.contracts.surroundings import Surroundings
 from batch_platform.sql.yaml_nodes import Document
-
-AnyRule = TypeVar("AnyRule", bound=Rule)
 
 SPELLINGS = ("data_tests", "tests")
 """The two keys that tests may stand under."""
 
-_ON_COLUMNS = ("not_null", "unique", "accepted_values", "range", "matches", "string_length")
-_ON_MODELS = ("unique_combination_of_columns", "row_count", "expression_is_true")
+_PROSE = ("description", "tags", "meta")
+_OPTIONS = ("severity", "where", "enabled")
+_UNTOLD = {
+    "error_if": "one row is enough to break a test; use severity: warn",
+    "warn_if": "one row is enough to break a test; use severity: warn",
+    "fail_calc": "one row is enough to break a test",
+    "limit": "all rows that break a test are kept",
+    "store_failures": "rows that break a test always stand in quarantine",
+    "store_failures_as": "rows that break a test always stand in quarantine",
+}
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One item of `data_tests`: the test's name, what it is given, and the options it stands under."""
+
+    name: str
+    place: yaml.Node
+    given: Mapping[str, yaml.Node]
+    options: Mapping[str, yaml.Node]
 
 
 @dataclass(frozen=True)
 class DataTests:
-    """The tests of one model; no two of its rules have one name."""
+    """The tests of one model; no two of its rules have one name. `types` are its columns' canonical types."""
 
     document: Document
-    _names: set[str] = field(default_factory=set)
+    model: str
+    types: Mapping[str, str]
+    around: Surroundings
+    _rules: dict[str, Rule] = field(default_factory=dict)
 
-    def of_column(self, parts: Mapping[str, yaml.Node], column: str, data_type: str) -> tuple[RowRule, ...]:
+    def of_column(self, parts: Mapping[str, yaml.Node], column: str) -> tuple[Rule, ...]:
         """The rules of a column, from the parts of its declaration.
 
         Raises:
             ConfigurationError: naming the line of a test that would not be enforced.
         """
-        return tuple(
-            self._add(self._column_rule(test, arguments, place, column, data_type), place)
-            for test, arguments, place in self._tests(parts)
-        )
+        return self._of(parts, column)
 
-    def of_model(self, parts: Mapping[str, yaml.Node], types: Mapping[str, pl.DataType]) -> tuple[Rule, ...]:
-        """The rules on several columns and on the whole partition; `types` are those of the model's columns.
+    def of_model(self, parts: Mapping[str, yaml.Node]) -> tuple[Rule, ...]:
+        """The rules on several columns and on the whole partition.
 
         Raises:
             ConfigurationError: naming the line of a test that would not be enforced.
         """
-        return tuple(
-            self._add(self._model_rule(test, arguments, place, types), place)
-            for test, arguments, place in self._tests(parts)
+        return self._of(parts, None)
+
+    def add(self, rule: Rule, place: yaml.Node) -> Rule:
+        """A rule that something else than a test declares; two of one name are refused."""
+        if rule.name in self._rules:
+            fix = "remove one, or give it another name"
+            self.document.refuse(place, f"two rules are called {rule.name}", fix)
+        self._rules[rule.name] = rule
+        return rule
+
+    def has(self, rule: Rule) -> bool:
+        """Whether a test declares this very rule."""
+        return self._rules.get(rule.name) == rule
+
+    def fresh(self, node: yaml.Node) -> Rule:
+        """The rule of a model's `freshness`, which takes the options of a test.
+
+        Raises:
+            ConfigurationError: naming the line of what would not be enforced.
+        """
+        test = self._test("freshness", node, self.document.mapping(node, "freshness", None))
+        return self.add(self._with_options(test, freshness(self.arguments(test.name, node, test.given))), node)
+
+    def arguments(self, test: str, place: yaml.Node, given: Mapping[str, yaml.Node]) -> Arguments:
+        """What something that is written like a test is given."""
+        return Arguments(test, self.document, place, given, self.types)
+
+    def _of(self, parts: Mapping[str, yaml.Node], column: str | None) -> tuple[Rule, ...]:
+        rules = (self._rule(test, column) for test in self._tests(parts))
+        return tuple(self.add(rule, place) for rule, place in rules if rule is not None)
+
+    def _rule(self, test: _Test, column: str | None) -> tuple[Rule | None, yaml.Node]:
+        given = self._in_our_words(test)
+        if not self._enabled(test):
+            return None, test.place
+        rule: Rule
+        if test.name in self.around.generic_tests:
+            where = given.condition(test.options["where"]) if "where" in test.options else None
+            rule = of_the_project(given, self.model, column, where, self.around)
+        elif column is not None and given.test in COLUMN_TESTS:
+            rule = COLUMN_TESTS[given.test](given, column, self.around)
+        elif column is None and given.test in MODEL_TESTS:
+            rule = MODEL_TESTS[given.test](given)
+        else:
+            self._refuse_unknown(test, column)
+        return self._with_options(test, rule), test.place
+
+    def _with_options(self, test: _Test, rule: Rule) -> Rule:
+        options = test.options
+        label = self.document.text(options["name"], "name") if "name" in options else None
+        where = self.arguments(test.name, test.place, {}).condition(options["where"]) if "where" in options else None
+        return dataclasses.replace(rule, label=label, severity=self._severity(test), where=where)
+
+    def _refuse_unknown(self, test: _Test, column: str | None) -> NoReturn:
+        known = COLUMN_TESTS if column is not None else MODEL_TESTS
+        on = "the model" if column is None else f"column {column}"
+        fix = f"use one of {', '.join([*known, *self.around.generic_tests])}"
+        if "." in test.name:
+            fix = "packages are not installed; " + fix + ", or define the test in the project"
+        self.document.refuse(test.place, f"unknown test {test.name} on {on}", fix)
+
+    def _in_our_words(self, test: _Test) -> Arguments:
+        """A package's test as the one built in here that means the same."""
+        if test.name not in BUILT_IN_AS:
+            return self.arguments(test.name, test.place, test.given)
+        ours = ARGUMENTS_OF[test.name]
+        self.arguments(test.name, test.place, test.given).take(tuple(ours))
+        return self.arguments(
+            BUILT_IN_AS[test.name], test.place, {ours[name]: node for name, node in test.given.items()}
         )
 
-    def _tests(self, parts: Mapping[str, yaml.Node]) -> Iterator[tuple[str, yaml.Node | None, yaml.Node]]:
-        """Each test's name, its arguments' node and the node of its place."""
+    def _tests(self, parts: Mapping[str, yaml.Node]) -> Iterator[_Test]:
         if len(spelled := [key for key in SPELLINGS if key in parts]) == 2:
             self.document.refuse(parts["tests"], "tests and data_tests are the same; keep one")
         for item in self.document.items(parts[spelled[0]], spelled[0]) if spelled else ():
             if isinstance(item, yaml.ScalarNode):
-                yield self.document.text(item, "a test"), None, item
+                yield _Test(self.document.text(item, "a test"), item, {}, {})
+                continue
+            test = self.document.mapping(item, "a test", None)
+            if "test_name" in test:
+                name = self.document.text(test.pop("test_name"), "test_name")
+                yield self._test(name, item, test)
+            elif len(test) != 1:
+                self.document.refuse(item, f"one test per item, not {', '.join(test) or 'none'}")
             else:
-                test = self.document.mapping(item, "a test", None)
-                if len(test) != 1:
-                    self.document.refuse(item, f"one test per item, not {', '.join(test) or 'none'}")
-                yield next(iter(test)), next(iter(test.values())), item
+                ((name, node),) = test.items()
+                empty = isinstance(node, yaml.ScalarNode) and self.document.value(node) is None
+                yield self._test(name, item, {} if empty else self.document.mapping(node, name, None))
 
-    def _add(self, rule: AnyRule, place: yaml.Node) -> AnyRule:
-        if rule.name in self._names:
-            fix = "remove one, or give it another name"
-            self.document.refuse(place, f"two rules are called {rule.name}", fix)
-        self._names.add(rule.name)
-        return rule
-
-    def _column_rule(
-        self, test: str, arguments: yaml.Node | None, place: yaml.Node, column: str, data_type: str
-    ) -> RowRule:
-        refuse, dtype = self.document.refuse, storage(data_type)[0]
-        if test in ("matches", "string_length") and dtype != pl.String:
-            refuse(place, f"{test} is a test for VARCHAR; column {column} is {data_type}")
-        if test == "not_null":
-            self._arguments(test, arguments, place, ())
-            return NotNull(column)
-        if test == "unique":
-            self._arguments(test, arguments, place, ())
-            return Unique((column,), combination=False)
-        if test == "accepted_values":
-            given = self._arguments(test, arguments, place, ("values",), ("values",))
-            listed = self.document.items(given["values"], "values")
-            values = [self._typed(item, column, data_type) for item in listed]
-            if not values or len(set(values)) < len(values):
-                refuse(given["values"], "accepted_values needs values, each of them once")
-            return AcceptedValues(column, tuple(values))
-        if test == "range":
-            if dtype in (pl.Boolean, pl.String):
-                refuse(place, f"range is no test for {data_type}")
-            given = self._arguments(test, arguments, place, ("min", "max"))
-            low, high = (self._typed(given[k], column, data_type) if k in given else None for k in ("min", "max"))
-            self._ordered(test, low, high, place)
-            return Range(column, low, high)
-        if test == "matches":
-            given = self._arguments(test, arguments, place, ("regex",), ("regex",))
-            regex = self.document.text(given["regex"], "regex")
-            try:
-                pl.Series([""]).str.contains(regex)
-            except pl.exceptions.ComputeError as error:
-                refuse(given["regex"], f"regex is not valid: {error}")
-            return Matches(column, regex)
-        if test == "string_length":
-            given = self._arguments(test, arguments, place, ("min", "max"))
-            return StringLength(column, *self._counts(test, given, place))
-        problem = f"unknown test {test} on column {column}"
-        raise self.document.refusal(place, problem, f"use one of {', '.join(_ON_COLUMNS)}")
-
-    def _model_rule(
-        self, test: str, arguments: yaml.Node | None, place: yaml.Node, types: Mapping[str, pl.DataType]
-    ) -> Rule:
-        refuse = self.document.refuse
-        if test == "unique_combination_of_columns":
-            only = ("combination_of_columns",)
-            given = self._arguments(test, arguments, place, only, only)
-            keys = []
-            for item in self.document.items(given[only[0]], only[0]):
-                keys.append(self.document.text(item, "a column's name"))
-                if keys[-1] not in types:
-                    refuse(item, f"{test} reads {keys[-1]}, which the model does not declare")
-            if not keys or len(set(keys)) < len(keys):
-                refuse(given[only[0]], f"{test} needs columns, each of them once")
-            return Unique(tuple(keys), combination=True)
-        if test == "row_count":
-            given = self._arguments(test, arguments, place, ("min", "max"))
-            return RowCount(*self._counts(test, given, place))
-        if test == "expression_is_true":
-            given = self._arguments(test, arguments, place, ("expression", "name"), ("expression",))
-            expression = self.document.text(given["expression"], "expression")
-            label = self.document.text(given["name"], "name") if "name" in given else None
-            try:
-                return ExpressionIsTrue.over(expression, types, label)
-            except ValueError as error:
-                refuse(given["expression"], f"expression {expression!r} {error}")
-        problem = f"unknown test {test} on the model"
-        raise self.document.refusal(place, problem, f"use one of {', '.join(_ON_MODELS)}")
-
-    def _arguments(
-        self,
-        test: str,
-        node: yaml.Node | None,
-        place: yaml.Node,
-        allowed: tuple[str, ...],
-        required: tuple[str, ...] = (),
-    ) -> dict[str, yaml.Node]:
-        given = self.document.mapping(node, test, (*allowed, "arguments")) if node is not None else {}
+    def _test(self, name: str, place: yaml.Node, parts: Mapping[str, yaml.Node]) -> _Test:
+        """A test whose arguments, options and `config` stand side by side, as dbt lets them."""
+        given, options = dict(parts), {}
+        config = given.pop("config", None)
+        nested = self.document.mapping(config, "config", None) if config is not None else {}
+        for key, node in nested.items():
+            if key not in (*_OPTIONS, *_PROSE, *_UNTOLD):
+                self.document.refuse(node, f"config has no key {key}", f"use {', '.join(_OPTIONS)}")
+            if key in given:
+                self.document.refuse(node, f"{name}: {key} is given twice, here and outside config")
+        for key in ("name", *_PROSE, *_OPTIONS, *_UNTOLD):
+            option = nested.get(key) or given.pop(key, None)
+            if option is not None and key in _UNTOLD:
+                self.document.refuse(option, f"{name}: {key} would not be enforced ({_UNTOLD[key]})", "remove it")
+            if option is not None and key not in _PROSE:
+                options[key] = option
         if "arguments" in given:
             if len(given) > 1:
-                self.document.refuse(given["arguments"], f"{test}: give all arguments under `arguments`, or none")
-            given = self.document.mapping(given["arguments"], test, allowed)
-        for name in required:
-            if name not in given:
-                self.document.refuse(place, f"{test} needs {name}")
-        if allowed and not given:
-            self.document.refuse(place, f"{test} needs {' or '.join(allowed)}")
-        return given
+                self.document.refuse(given["arguments"], f"{name}: give all arguments under `arguments`, or none")
+            given = self.document.mapping(given["arguments"], name, None)
+        if "row_condition" in ARGUMENTS_OF.get(name, ()) and "row_condition" in given:
+            if "where" in options:
+                self.document.refuse(given["row_condition"], f"{name}: row_condition and where are the same; keep one")
+            options["where"] = given.pop("row_condition")
+        return _Test(name, place, given, options)
 
-    def _counts(self, test: str, given: Mapping[str, yaml.Node], place: yaml.Node) -> tuple[int | None, int | None]:
-        found: list[int | None] = []
-        for key in ("min", "max"):
-            count = self.document.value(given[key]) if key in given else None
-            if key in given and (type(count) is not int or not 0 <= count < 2**32):
-                self.document.refuse(given[key], f"{test}: {key} must be a whole number from 0 to 2^32 - 1")
-            found.append(count if isinstance(count, int) else None)
-        self._ordered(test, found[0], found[1], place)
-        return found[0], found[1]
+    def _severity(self, test: _Test) -> Severity:
+        if "severity" not in test.options:
+            return Severity.ERROR
+        node = test.options["severity"]
+        spelled = self.document.text(node, "severity").lower()
+        if spelled not in list(Severity):
+            self.document.refuse(node, f"unknown severity {spelled!r}", f"use {' or '.join(Severity)}")
+        return Severity(spelled)
 
-    def _ordered(self, test: str, low: Scalar | None, high: Scalar | None, place: yaml.Node) -> None:
-        if low is not None and high is not None and low > high:  # type: ignore[operator]
-            self.document.refuse(place, f"{test}: min {low} is above max {high}")
-
-    def _typed(self, node: yaml.Node, column: str, data_type: str) -> Scalar:
-        value = self.document.value(node)
-        try:
-            return typed(value, storage(data_type)[0])
-        except ValueError as error:
-            fix = "put it in quotes" if data_type == "VARCHAR" else ""
-            if data_type == "TIMESTAMPTZ" and isinstance(value, dt.datetime | dt.date):
-                fix = "give date, time and zone: 2025-01-06T00:00:00Z"
-            self.document.refuse(node, f"column {column} is {data_type}: {error}", fix)
+    def _enabled(self, test: _Test) -> bool:
+        enabled = self.document.value(test.options["enabled"]) if "enabled" in test.options else True
+        if not isinstance(enabled, bool):
+            self.document.refuse(test.options["enabled"], "enabled must be true or false")
+        return enabled

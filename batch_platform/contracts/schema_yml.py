@@ -1,30 +1,39 @@
-"""Reading data contracts from `schema.yml` files.
+"""Data contracts as property files declare them: from the entry of a model to its contract.
 
-What belongs here: which files, models and columns are declared. What does not: their tests (`data_tests.py`), and
-the contract as a value (`contract.py`).
+What belongs here: what an entry may say, and putting its parts together. What does not: its columns
+(`declared_columns.py`), their tests (`data_tests.py`, `constraints.py`, `pandera_class.py`), finding the files of a
+project (`sql/properties.py`), and the contract as a value (`contract.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
+import yaml
 
-from batch_platform.contracts.column_types import canonical, instead_of
-from batch_platform.contracts.contract import Column, Contract, Role
+from batch_platform.contracts.bound_columns import own_columns
+from batch_platform.contracts.constraints import Constraints
+from batch_platform.contracts.contract import Column, Contract, digest_of
 from batch_platform.contracts.data_tests import SPELLINGS, DataTests
-from batch_platform.contracts.rules import NotNull, Rule
+from batch_platform.contracts.declared_columns import DeclaredColumns, undeclared_type
+from batch_platform.contracts.documentation import Documentation
+from batch_platform.contracts.pandera_class import rules_of_class
+from batch_platform.contracts.rules import RowRule, Rule
+from batch_platform.contracts.surroundings import Surroundings, table_by_convention
 from batch_platform.errors import ConfigurationError
+from batch_platform.sql.properties import Entry
 from batch_platform.sql.yaml_nodes import Document
+
+_KEYS = ("name", "description", "config", "meta", "tags", "columns", "constraints", "freshness", *SPELLINGS)
+_UNREAD = ("docs", "access", "group", "latest_version", "deprecation_date")
 
 
 def load_contracts(folder: Path) -> dict[str, Contract]:
-    """Every contract declared in the folder's `*.yml` and `*.yaml` files, by model name.
+    """Every contract declared in the folder's `*.yml` and `*.yaml` files, by model name; every column has a type.
 
     Raises:
         ConfigurationError: naming file and line, where a file says anything that would not be enforced.
@@ -34,15 +43,57 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
     contracts: dict[str, Contract] = {}
     for path in sorted(p for p in folder.iterdir() if p.suffix in (".yml", ".yaml") and p.is_file()):
         document = Document(path)
-        for contract, node in _contracts(document):
+        for entry in _entries(document):
+            contract = contract_of(entry)
             if contract.model in contracts:
                 earlier = contracts[contract.model].path
-                document.refuse(node, f"model {contract.model} is declared twice, first in {earlier}")
+                document.refuse(entry.node, f"model {contract.model} is declared twice, first in {earlier}")
             contracts[contract.model] = contract
     return contracts
 
 
-def _contracts(document: Document) -> Iterator[tuple[Contract, yaml.Node]]:
+def contract_of(
+    entry: Entry,
+    bound: pa.Schema | None = None,
+    docs: Callable[[str], str] | None = None,
+    other_tables: Callable[[tuple[str, ...]], str] = table_by_convention,
+    *,
+    surroundings: Surroundings | None = None,
+    partitioned: bool = True,
+) -> Contract:
+    """The contract that an entry of a property file declares.
+
+    Args:
+        entry: what the file says of the model.
+        bound: the columns that its SQL yields, in order. They give a type to columns that the file leaves out or
+            gives none; without them every column must stand in the file, with its type.
+        docs: the text of a docs block, by name.
+        other_tables: the lake's table for the arguments of `ref` (one name) or `source` (two).
+        surroundings: all that the entry may name; in place of `docs` and `other_tables`.
+        partitioned: whether the table has partitions, and so a window for `freshness` to look at.
+
+    Raises:
+        ConfigurationError: as `file:line: what (fix)`, where the file says anything that would not be enforced, or
+            what is not so.
+    """
+    around = surroundings or Surroundings(docs, other_tables)
+    return _Reader(entry.document, entry.node, around, bound, partitioned).contract()
+
+
+def contract_of_columns(model: str, bound: pa.Schema, path: Path) -> Contract:
+    """The contract of a model that no property file mentions: its columns, as its SQL yields them.
+
+    Raises:
+        ConfigurationError: a column has no proper name, or a type that the lake does not store.
+    """
+    columns = tuple(
+        Column(name, undeclared_type(name, kind, str(path)), "", True, None, None, False, ())
+        for name, kind in own_columns(bound).items()
+    )
+    return Contract(model, "", columns, (), path, digest_of(model, columns, ()))
+
+
+def _entries(document: Document) -> Iterator[Entry]:
     root = document.root()
     if root is None:
         raise ConfigurationError("the file declares no models", where=f"{document.path}:1")
@@ -52,76 +103,82 @@ def _contracts(document: Document) -> Iterator[tuple[Contract, yaml.Node]]:
     if "models" not in top:
         document.refuse(root, "the file declares no models")
     for node in document.items(top["models"], "models"):
-        yield _contract(document, node), node
+        yield Entry("", document, node)
 
 
-def _contract(document: Document, node: yaml.Node) -> Contract:
-    parts = document.mapping(node, "a model", ("name", "description", "meta", "columns", *SPELLINGS))
-    model = document.text(document.required(node, parts, "name", "the model"), "a model's name")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", model):
-        document.refuse(parts["name"], f"{model!r} is no name for a model", "use a-z, 0-9 and _")
-    description = document.text(parts["description"], "description") if "description" in parts else ""
-    if "meta" in parts:
-        document.mapping(parts["meta"], "meta", None)
-    tests = DataTests(document)
-    columns: dict[str, Column] = {}
-    for item in document.items(document.required(node, parts, "columns", f"model {model}"), "columns"):
-        column = _column(document, item, tests)
-        if any(column.name.lower() == other.lower() for other in columns):
-            document.refuse(item, f"column {column.name} is declared twice")
-        columns[column.name] = column
-    if not columns:
-        document.refuse(parts["columns"], f"model {model} declares no columns")
-    rules = tests.of_model(parts, {name: column.polars_type for name, column in columns.items()})
-    declared = tuple(columns.values())
-    return Contract(model, description, declared, rules, document.path, _digest(model, declared, rules))
+@dataclass(frozen=True)
+class _Reader:
+    """One entry, and all that is needed to understand it."""
 
+    document: Document
+    node: yaml.Node
+    around: Surroundings
+    bound: pa.Schema | None
+    partitioned: bool
 
-def _column(document: Document, node: yaml.Node, tests: DataTests) -> Column:
-    parts = document.mapping(node, "a column", ("name", "description", "data_type", "meta", *SPELLINGS))
-    name = document.text(document.required(node, parts, "name", "the column"), "a column's name")
-    if not name.isidentifier() or name.startswith("_"):
-        fix = "use letters, digits and _; names that begin with _ belong to the platform"
-        document.refuse(parts["name"], f"{name!r} is no name for a column", fix)
-    data_type = _data_type(document, document.required(node, parts, "data_type", f"column {name}"), name)
-    meta = document.mapping(parts["meta"], "meta", ("role", "unit", "personal")) if "meta" in parts else {}
-    role = None
-    if "role" in meta:
-        spelled = document.text(meta["role"], "role")
-        if spelled not in list(Role):
-            document.refuse(meta["role"], f"unknown role {spelled!r}", f"use {', '.join(Role)}")
-        role = Role(spelled)
-    personal = document.value(meta["personal"]) if "personal" in meta else False
-    if not isinstance(personal, bool):
-        document.refuse(meta["personal"], "personal must be true or false")
-    rules = tests.of_column(parts, name, data_type)
-    return Column(
-        name=name,
-        data_type=data_type,
-        description=document.text(parts["description"], "description") if "description" in parts else "",
-        nullable=not any(isinstance(rule, NotNull) for rule in rules),
-        role=role,
-        unit=document.text(meta["unit"], "unit") if "unit" in meta else None,
-        personal=personal,
-        rules=rules,
-    )
+    def contract(self) -> Contract:
+        document = self.document
+        parts = document.mapping(self.node, "a model", (*_KEYS, *_UNREAD))
+        model = document.text(document.required(self.node, parts, "name", "the model"), "a model's name")
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", model):
+            document.refuse(parts["name"], f"{model!r} is no name for a model", "use a-z, 0-9 and _")
+        if self.bound is None:
+            document.required(self.node, parts, "columns", f"model {model}")
+        own = Documentation(document, parts)
+        declared = DeclaredColumns.read(document, self.node, parts.get("columns"))
+        types = declared.types(self.bound)
+        if not types:
+            document.refuse(parts.get("columns", self.node), f"model {model} declares no columns")
+        of_columns, of_model = self._rules(model, parts, declared, types)
+        columns = tuple(declared.column(name, kind, of_columns[name], self.around) for name, kind in types.items())
+        # A rule on the whole partition belongs to the model, wherever it is written.
+        whole = (rule for found in of_columns.values() for rule in found if not isinstance(rule, RowRule))
+        rules = (*of_model, *whole)
+        return Contract(
+            model,
+            own.description(self.around),
+            columns,
+            rules,
+            document.path,
+            digest_of(model, columns, rules),
+            tags=own.tags(),
+            owners=own.owners(),
+            stage=self.around.stage,
+        )
 
+    def _rules(
+        self, model: str, parts: Mapping[str, yaml.Node], declared: DeclaredColumns, types: Mapping[str, str]
+    ) -> tuple[dict[str, list[Rule]], list[Rule]]:
+        """The rules that are written at each column, and those that are written at the model."""
+        tests = DataTests(self.document, model, types, self.around)
+        of_columns = {name: list(tests.of_column(declared.parts.get(name, {}), name)) for name in types}
+        of_model = [*tests.of_model(parts), *self._freshness(parts, tests)]
+        # After all tests, since a constraint that a test declares too is one rule.
+        constraints = Constraints(tests)
+        for name, found in of_columns.items():
+            found += constraints.of_column(declared.parts.get(name, {}), name)
+        for rule in constraints.of_model(parts):
+            self._place(rule, of_columns, of_model)
+        if node := Documentation(self.document, parts).meta().get("contract"):
+            try:
+                of_class = rules_of_class(self.document.text(node, "contract"), types)
+            except ConfigurationError as error:
+                self.document.refuse(node, error.what, error.fix)
+            for rule in of_class:
+                if not tests.has(rule):
+                    self._place(tests.add(rule, node), of_columns, of_model)
+        return of_columns, of_model
 
-def _data_type(document: Document, node: yaml.Node, column: str) -> str:
-    spelled = document.text(node, "data_type")
-    if (name := canonical(spelled)) is None:
-        shown = " ".join(spelled.upper().split())
-        document.refuse(node, f"column {column}: the lake does not store {shown}", instead_of(spelled))
-    return name
+    def _place(self, rule: Rule, of_columns: Mapping[str, list[Rule]], of_model: list[Rule]) -> None:
+        """Put a rule to the one column that it reads, or to the model."""
+        only = rule.columns[0] if len(rule.columns) == 1 and isinstance(rule, RowRule) else ""
+        of_columns.get(only, of_model).append(rule)
 
-
-def _digest(model: str, columns: Sequence[Column], rules: Sequence[Rule]) -> str:
-    def spelled(found: Sequence[Rule]) -> list[str]:
-        return sorted(json.dumps([type(rule).__name__, *astuple(rule)], default=str) for rule in found)
-
-    content = {
-        "model": model,
-        "columns": [[c.name, c.data_type, c.role, c.unit, c.personal, spelled(c.rules)] for c in columns],
-        "rules": spelled(rules),
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    def _freshness(self, parts: Mapping[str, yaml.Node], tests: DataTests) -> tuple[Rule, ...]:
+        if "freshness" not in parts:
+            return ()
+        node = parts["freshness"]
+        if not self.partitioned:
+            fix = "remove it, or give the table partitions"
+            self.document.refuse(node, "freshness needs a window, which a table without partitions has not", fix)
+        return (tests.fresh(node),)

@@ -18,12 +18,16 @@ from batch_platform.contracts.expressions import ExpressionIsTrue, kept_by_all
 from batch_platform.contracts.rules import ColumnRule, RowRule
 
 
-def suspects(rows: pl.DataFrame, contract: Contract) -> tuple[RowRule, ...]:
+def suspects(
+    rows: pl.DataFrame, contract: Contract, computed: Mapping[str, pl.Series] | None = None
+) -> tuple[RowRule, ...]:
     """The contract's row rules that some row breaks, or that cannot be evaluated here; every row keeps the others.
 
     Args:
         rows: rows in the contract's types.
+        computed: for rules by name, which rows keep them, where that is known already.
     """
+    known = computed or {}
     plan = _plan(contract)
     kept: dict[str, bool] = {}
     try:
@@ -32,7 +36,9 @@ def suspects(rows: pl.DataFrame, contract: Contract) -> tuple[RowRule, ...]:
         if plan.expressions:
             answers = kept_by_all(plan.expressions, rows)
             kept |= {rule.name: answer for rule, answer in zip(plan.expressions, answers, strict=True)}
-        kept |= {rule.name: bool(rule.passes(rows).all()) for rule in plan.others}
+        for rule in plan.others:
+            passes = known[rule.name] if rule.name in known else rule.passes(rows)
+            kept[rule.name] = bool(passes.all())
     except pl.exceptions.PolarsError:
         return contract.row_rules
     return tuple(rule for name, rule in plan.rules.items() if not kept[name])
@@ -54,7 +60,7 @@ def _plan(contract: Contract) -> _Plan:
     expressions: list[ExpressionIsTrue] = []
     others: list[RowRule] = []
     for rule in contract.row_rules:
-        if isinstance(rule, ColumnRule):
+        if isinstance(rule, ColumnRule) and rule.where is None:
             # `all` leaves out nulls, which pass every test.
             tests.append(rule.test(contract.column(rule.column).polars_type).all().alias(rule.name))
         elif isinstance(rule, ExpressionIsTrue):

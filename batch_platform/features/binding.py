@@ -1,30 +1,106 @@
 """Whether a model yields what its contract says, found out without rows when definitions load.
 
-Belongs here: holding the columns of a bound query against a contract. Does not belong here: binding it
-(`sql/binding.py`), or judging rows (`contracts/validation.py`).
+Belongs here: the columns of a bound query and the contract that they are held against, or complete. Does not belong
+here: binding it (`sql/binding.py`), or judging rows (`contracts/validation.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pyarrow as pa
+
 from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.schema_yml import contract_of, contract_of_columns
+from batch_platform.contracts.surroundings import Surroundings
 from batch_platform.errors import ConfigurationError
-from batch_platform.sql.binding import POSITION, Binder
+from batch_platform.features.definition import is_stored
+from batch_platform.partitions import PARTITION_COLUMN
+from batch_platform.sql.binding import POSITION
 from batch_platform.sql.model import SqlModel
+from batch_platform.sql.project import Project
+from batch_platform.sql.properties import Entry
 
 
-def bind(model: SqlModel, binder: Binder, contract: Contract) -> None:
-    """Bind a model's query to its inputs, without rows.
+def agreed_contract(model: SqlModel, project: Project, bound: pa.Schema | None, *, partitioned: bool) -> Contract:
+    """The contract of a model, which its query keeps as far as that can be told without rows.
+
+    A stored table with partitions declares all of its contract. Of any other model the SQL decides what a property
+    file leaves open.
 
     Args:
         model: the model.
-        binder: knows the columns of each table that it reads.
-        contract: the columns that it must yield.
+        project: whose property files may speak of it.
+        bound: the columns that its query yields; None where they are not known yet.
+        partitioned: whether it has partitions.
 
     Raises:
-        ConfigurationError: the query cannot be bound, as `file:line: what` where DuckDB names the line; or it yields
-            other columns than the contract declares.
+        ConfigurationError: `file:line: what`; there is no contract where one must be, it means nothing, or the query
+            yields other columns.
     """
-    found = binder.bind(model.compile(None), str(model.path)).names
+    entry = project.properties.models.get(model.name)
+    around = surroundings(project)
+    if partitioned and is_stored(model):
+        if entry is None:
+            raise ConfigurationError(
+                f"model {model.name!r} has no contract",
+                where=str(model.path),
+                fix="describe it in schema.yml beside it",
+            )
+        contract = contract_of(entry, surroundings=around)
+        if bound is not None:
+            _refuse_other_columns(model, bound.names, contract)
+        return contract
+    if entry is not None and (bound is not None or _names_columns(entry)):
+        return contract_of(entry, bound, surroundings=around, partitioned=partitioned)
+    if bound is None:
+        raise ConfigurationError(
+            "its columns cannot be told, since an input does not declare its own",
+            where=str(model.path),
+            fix=f"add source.columns to {' or '.join(model.inputs)}",
+        )
+    return contract_of_columns(model.name, bound, model.path)
+
+
+def surroundings(project: Project, stage: str = "features") -> Surroundings:
+    """What the property files of a project may name."""
+    tables = project.language.tables
+
+    def render(name: str, arguments: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
+        test = project.generic_tests[name].compile(arguments)
+        return test.sql, test.inputs
+
+    return Surroundings(
+        docs=lambda name: project.docs[name],
+        other_tables=lambda names: tables.ref(names[0]) if len(names) == 1 else tables.source(*names),
+        generic_tests={name: name for name in project.generic_tests},
+        render=render,
+        stage=stage,
+    )
+
+
+def stored_columns(contract: Contract, *, partitioned: bool) -> pa.Schema:
+    """The columns of a feature table as others read it: with each row's position and its key, if it has partitions."""
+    schema = contract.arrow_schema()
+    return pa.schema([*schema, *_position_and_key()]) if partitioned else schema
+
+
+def seen_by(columns: pa.Schema, *, partitioned: bool) -> pa.Schema:
+    """What a reader sees of an input's columns: as in dbt, a table without partitions is made of plain ones."""
+    if partitioned:
+        return columns
+    return pa.schema([field for field in columns if field.name not in POSITION])
+
+
+def _names_columns(entry: Entry) -> bool:
+    return "columns" in entry.document.mapping(entry.node, entry.name, None)
+
+
+def _position_and_key() -> list[pa.Field]:
+    return [pa.field(name, kind) for name, kind in {**POSITION, PARTITION_COLUMN: pa.string()}.items()]
+
+
+def _refuse_other_columns(model: SqlModel, found: list[str], contract: Contract) -> None:
     declared = [*(column.name for column in contract.columns), *POSITION]
     differences = [
         f"{label} {', '.join(names)}"

@@ -27,21 +27,22 @@ CHECKS = {
 class Reads:
     """What one partition was shown, against what `readings` permit at the `decision` time.
 
-    `shown` comes from the connection in which the query ran: table -> first and last partition, None for none.
+    `shown` comes from the connection in which the query ran: table -> first and last partition, None for none. A table
+    without partitions has no decision time.
     """
 
     readings: Sequence[Reading]
     shown: Mapping[str, tuple[str, str] | None]
     key: str
-    decision: datetime
+    decision: datetime | None
 
 
-def feature_checks(reads: Reads, verdict: Verdict, key: Sequence[str], ledger: Ledger) -> tuple[CheckOutcome, ...]:
-    """Evaluate every check in `CHECKS` on one partition."""
+def feature_checks(reads: Reads, verdict: Verdict, unique: CheckOutcome, ledger: Ledger) -> tuple[CheckOutcome, ...]:
+    """Evaluate every check in `CHECKS` on one partition; `unique` is that of `key_uniqueness`."""
     return (
         _contract(verdict),
         CheckOutcome("ledger", ledger.balanced, str(ledger), {"rows": ledger.rows, **ledger.outcomes}),
-        key_is_unique(verdict, key),
+        unique,
         _inputs_are_fresh(reads),
         _no_future(reads),
     )
@@ -67,11 +68,16 @@ def _contract(verdict: Verdict) -> CheckOutcome:
     return CheckOutcome("contract", True, f"{rejected} rows quarantined ({rules})", {"quarantined": rejected})
 
 
-def key_is_unique(verdict: Verdict, key: Sequence[str]) -> CheckOutcome:
-    """Whether every valid row has a key of its own, without nulls."""
-    keys = verdict.valid.select(key)
-    twins = keys.height - keys.n_unique() if keys.height else 0
-    blanks = keys.height - keys.drop_nulls().height
+def key_uniqueness(key: Sequence[str], twins: int, blanks: int) -> CheckOutcome:
+    """Whether every valid row has a key of its own, without nulls.
+
+    Args:
+        key: its columns; none for a table that declares none.
+        twins: how many rows repeat the key of another.
+        blanks: how many have a null in it.
+    """
+    if not key:
+        return CheckOutcome("key_is_unique", True, "no key is declared")
     text = f"{twins} rows repeat the key ({', '.join(key)}), {blanks} have a null in it"
     return CheckOutcome("key_is_unique", twins == 0 and blanks == 0, text)
 
@@ -93,10 +99,12 @@ def _no_future(reads: Reads) -> CheckOutcome:
     for reading in reads.readings:
         calendar, available = reading.timeline.calendar, reading.timeline.available
         shown = reads.shown.get(reading.timeline.table)
-        if calendar is None or available is None or shown is None:
+        if calendar is None or available is None or shown is None or reads.decision is None:
             continue
         known = available.after(calendar.start_of(shown[1]))
         if known > reads.decision:
             future.append(f"{reading.timeline.table}[{shown[1]}] is known at {known:%Y-%m-%d %H:%M}")
+    if reads.decision is None:
+        return CheckOutcome("no_future", True, "a table without partitions has no decision time")
     decision = f"decision time {reads.decision:%Y-%m-%d %H:%M %Z}"
     return CheckOutcome("no_future", not future, "; ".join(future) or f"all inputs known by the {decision}")

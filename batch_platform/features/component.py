@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import dagster as dg
@@ -11,23 +11,31 @@ from pydantic import Field, PrivateAttr
 
 from batch_platform.automation.declared import Declaration, Owners, Pipeline
 from batch_platform.automation.reporting import asset_key, check_specs
+from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
 from batch_platform.contracts.contract import Contract
-from batch_platform.contracts.schema_yml import load_contracts
-from batch_platform.errors import ConfigurationError
-from batch_platform.features.binding import bind
 from batch_platform.features.build import build
+from batch_platform.features.catalog import Catalog
 from batch_platform.features.checks import CHECKS
-from batch_platform.features.definition import FeatureTable
-from batch_platform.features.quarantine import Tolerance
+from batch_platform.features.definition import FeatureTable, is_stored
+from batch_platform.features.groups import Group, read_groups
+from batch_platform.features.lineage import LineageBook
+from batch_platform.features.seeds import seed_columns, seed_snapshot
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset
 from batch_platform.settings import Settings
+from batch_platform.snapshots.capture import capture
 from batch_platform.snapshots.component import snapshot_columns, snapshot_timelines
-from batch_platform.sql.binding import Binder, input_schema
-from batch_platform.sql.model import SqlModel, load_models
+from batch_platform.snapshots.definition import Snapshot
+from batch_platform.sql.binding import input_schema
+from batch_platform.sql.config import Materialization
+from batch_platform.sql.lineage import ColumnRef, Lineage
+from batch_platform.sql.seeds import Seed
 from batch_platform.telemetry.cost import Meter
-from batch_platform.timelines import Timeline, reading
+
+_SHOWN = 4
+"""How many origins of a column its description names."""
+
+_FOLDER = r"^[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*$"
 
 
 class Quarantine(dg.Model, dg.Resolvable):
@@ -38,6 +46,7 @@ class Quarantine(dg.Model, dg.Resolvable):
     ] = "1%"
 
 
+@dg.scaffold_with(scaffolder("batch_platform.scaffold.feature_tables"))
 class FeatureTables(Declaration):
     """Builds `features/<model>` for each SQL model of a folder; rows that break the contract go to quarantine.
 
@@ -45,7 +54,13 @@ class FeatureTables(Declaration):
     known later can be read, in training as in serving.
     """
 
-    models: Annotated[str, Field(description="Folder under dbt_like_sql/models/.", pattern=r"^[a-z][a-z0-9_/]*$")]
+    project: Annotated[str, Field(description="Folder of the SQL project, below the root.", pattern=_FOLDER)] = (
+        "dbt_like_sql"
+    )
+    models: Annotated[
+        str,
+        Field(description="Folder of models below the project's; all of them if left out.", pattern=rf"^$|{_FOLDER}"),
+    ] = ""
     known_at: Annotated[str, Field(description="The decision time relative to a partition's start: '-1d 18:00'.")] = (
         "0d"
     )
@@ -54,110 +69,110 @@ class FeatureTables(Declaration):
     )
     owners: Owners = ()
 
-    _tables: list[FeatureTable] | None = PrivateAttr(None)
+    _group: Group | None = PrivateAttr(None)
+    _lineage: dict[str, Lineage] = PrivateAttr(default_factory=dict)
 
-    def tables(self, context: dg.ComponentLoadContext) -> list[FeatureTable]:
-        """The feature tables of this folder, each with what it may read; read once, since later stages ask, too.
+    def group(self, context: dg.ComponentLoadContext) -> Group:
+        """The feature tables and seeds of this component; those of all components are read together, once.
 
         Raises:
             ConfigurationError: a model, its contract or its inputs cannot mean what they say.
         """
-        if self._tables is None:
-            self._tables = self._read_tables(context)
-        return self._tables
-
-    @property
-    def _folder(self) -> Path:
-        return Settings.from_environment().sql_models / self.models
-
-    def _refuse_namesakes(self, context: dg.ComponentLoadContext) -> None:
-        """Refuse a model of the same name in another folder, or one folder twice: both would write one table."""
-        own = {path.stem for path in self._folder.glob("*.sql")}
-        met = False
-        for other in context.component_tree.get_all_components(of_type=FeatureTables):
-            if other._folder == self._folder and not met:
-                met = True
-                continue
-            twins = sorted(own & {path.stem for path in other._folder.glob("*.sql")})
-            if twins:
-                raise ConfigurationError(
-                    f"{other.models}/{twins[0]}.sql and {self.models}/{twins[0]}.sql would both be features/{twins[0]}",
-                    fix="rename one of them, or name the folder in one component only",
-                )
-
-    def _read_tables(self, context: dg.ComponentLoadContext) -> list[FeatureTable]:
-        models, contracts = load_models(self._folder), load_contracts(self._folder)
-        known, known_at = snapshot_timelines(context), Offset.parse(self.known_at)
-        tolerance, columns = Tolerance.parse(self.quarantine.stop_above), snapshot_columns(context)
-        tables = []
-        for model in _in_order(models):
-            contract = _contract_of(model, contracts)
-            calendar = _calendar(model, known)
-            readings = tuple(
-                reading(_timeline(model, table, known), model.lookback.get(table), calendar, known_at)
-                for table in model.inputs
-            )
-            if all(table in columns for table in model.inputs):
-                seen = {r.timeline.table: r.timeline.calendar is not None for r in readings}
-                with Binder() as binder:
-                    for name, own in seen.items():
-                        binder.declare(name, input_schema(columns[name], partitioned=own))
-                    bind(model, binder, contract)
-            columns[model.table] = {column.name: column.arrow_type for column in contract.columns}
-            tables.append(FeatureTable(model, contract, calendar, known_at, readings, tolerance))
-            known = {**known, model.table: Timeline(model.table, calendar, known_at)}
-        return tables
+        if self._group is None:
+            _read_groups(context)
+        assert self._group is not None
+        return self._group
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """One step for each model: its table, its quarantine, its checks."""
+        """One step for each model: its table, its quarantine, its checks. An ephemeral model has none."""
         with self.declaring():
-            self._refuse_namesakes(context)
-            tables = self.tables(context)
-        return dg.Definitions(assets=[self._step(context, table) for table in tables])
+            group = self.group(context)
+        steps = [self._seed_step(context, seed) for seed in group.seeds]
+        steps += [
+            self._step(context, table)
+            for table in group.tables
+            if table.model.config.materialized is not Materialization.EPHEMERAL
+        ]
+        return dg.Definitions(assets=steps)
+
+    def _declared(self) -> Group:
+        return Group(self.project, self.models, self.known_at, self.quarantine.stop_above, self.declaring)
+
+    def _seed_step(self, context: dg.ComponentLoadContext, seed: Seed) -> dg.AssetsDefinition:
+        snapshot: Snapshot = seed_snapshot(seed, Settings.from_environment().project)
+
+        def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
+            return capture(snapshot, settings.lake, keys, run, meter)
+
+        columns = [dg.TableColumn(field.name, str(field.type)) for field in seed_columns(seed)]
+        spec = Pipeline.of(context, self.owners).spec(
+            seed.table,
+            f"The rows of {seed.path.name}.",
+            {"delta", "csv"},
+            None,
+            metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
+        )
+        return table_step(seed.table, specs=[spec], checks=check_specs(seed.table, {}, None), compute=compute)
 
     def _step(self, context: dg.ComponentLoadContext, features: FeatureTable) -> dg.AssetsDefinition:
-        partitions = features.calendar.definition
+        partitions = features.calendar.definition if features.calendar else None
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
             return build(features, settings.lake, keys, run, meter)
 
         model, contract = features.model, features.contract
-        pipeline = Pipeline.of(context, self.owners)
-        deps = [dg.AssetDep(asset_key(r.timeline.table), partition_mapping=r.mapping()) for r in features.readings]
-        kinds = {"delta", "duckdb", "sql"}
+        pipeline = Pipeline.of(context, [_owner(name) for name in model.config.owners] or self.owners)
+        deps = [
+            dg.AssetDep(asset_key(r.timeline.table), partition_mapping=r.mapping())
+            for r in features.readings
+            # A table without partitions that adds to itself depends on nothing but its inputs.
+            if features.calendar or r.timeline.table != model.table
+        ]
+        columns = self._lineage[model.table].columns
         metadata = {
-            "dagster/column_schema": column_schema(contract),
-            "known_at": self.known_at,
+            "dagster/column_schema": column_schema(contract, columns),
+            "dagster/column_lineage": column_lineage(columns),
             "sql": dg.MetadataValue.md(f"```sql\n{model.template}\n```"),
+            **({"known_at": self.known_at} if features.calendar else {}),
         }
         code = features.sql_digest[:12]
         rejected = f"Rows of {model.table} that break its contract, with the rules they break and their source."
-        specs = [
-            pipeline.spec(model.table, contract.description, kinds, partitions, deps, metadata, code),
-            pipeline.spec(features.quarantine, rejected, {"delta", "quarantine"}, partitions, deps, None, code),
-        ]
+        kind = "delta" if is_stored(model) else "view"
+        spec = pipeline.spec(
+            model.table, contract.description, {kind, "duckdb", "sql"}, partitions, deps, metadata, code
+        )
+        specs = [spec.merge_attributes(tags=dict.fromkeys(model.config.tags, ""))]
+        if is_stored(model):
+            specs.append(
+                pipeline.spec(features.quarantine, rejected, {"delta", "quarantine"}, partitions, deps, None, code)
+            )
         checks = check_specs(features.model.table, CHECKS, partitions)
         return table_step(features.model.table, specs=specs, checks=checks, compute=compute)
 
 
 def feature_tables(context: dg.ComponentLoadContext) -> dict[str, FeatureTable]:
-    """All feature tables of the project, by model name."""
+    """All feature tables that are stored, by model name."""
+    return {name: table for name, table in sql_models(context).items() if is_stored(table.model)}
+
+
+def sql_models(context: dg.ComponentLoadContext) -> dict[str, FeatureTable]:
+    """All models of the project by name, views and ephemeral models among them."""
     components = context.component_tree.get_all_components(of_type=FeatureTables)
     found: dict[str, FeatureTable] = {}
     for component in components:
         with component.declaring():
-            found |= {table.model.name: table for table in component.tables(context)}
+            found |= {table.model.name: table for table in component.group(context).tables}
     return found
 
 
-def column_schema(contract: Contract) -> dg.TableSchema:
-    """A contract's columns as the UI shows them."""
+def column_schema(contract: Contract, lineage: Mapping[str, tuple[ColumnRef, ...]] | None = None) -> dg.TableSchema:
+    """A contract's columns as the UI shows them, each with the columns that it is computed from."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 column.name,
                 column.data_type,
-                column.description,
+                " ".join(filter(None, [column.description, _from((lineage or {}).get(column.name, ()))])),
                 dg.TableColumnConstraints(nullable=column.nullable, other=[rule.name for rule in column.rules]),
             )
             for column in contract.columns
@@ -165,59 +180,39 @@ def column_schema(contract: Contract) -> dg.TableSchema:
     )
 
 
-def _contract_of(model: SqlModel, contracts: Mapping[str, Contract]) -> Contract:
-    contract = contracts.get(model.name)
-    if contract is None:
-        raise ConfigurationError(
-            f"model {model.name!r} has no contract", where=str(model.path), fix="describe it in schema.yml beside it"
-        )
-    for name in model.key:
-        contract.column(name)
-    return contract
+def column_lineage(lineage: Mapping[str, tuple[ColumnRef, ...]]) -> dg.TableColumnLineage:
+    """The same lineage in the form that Dagster keeps for other tools."""
+    return dg.TableColumnLineage(
+        {name: [dg.TableColumnDep(asset_key(ref.table), ref.column) for ref in refs] for name, refs in lineage.items()}
+    )
 
 
-def _timeline(model: SqlModel, table: str, known: Mapping[str, Timeline]) -> Timeline:
-    if table not in known:
-        raise ConfigurationError(
-            f"reads {table}, which no component declares",
-            where=str(model.path),
-            fix=f"there are {', '.join(sorted(known)) or 'none'}",
-        )
-    return known[table]
+def _owner(name: str) -> str:
+    """An owner as Dagster takes it: an e-mail address or `team:name`; any other name is a team's."""
+    return name if "@" in name or name.startswith("team:") else f"team:{re.sub(r'[^A-Za-z0-9_]+', '_', name)}"
 
 
-def _calendar(model: SqlModel, known: Mapping[str, Timeline]) -> Calendar:
-    """The partitions of a model: those for which every input that is read at the same key exists."""
-    own = [_timeline(model, table, known).calendar for table in model.inputs if table not in model.lookback]
-    calendars = [calendar for calendar in own if calendar is not None]
-    if not calendars:
-        raise ConfigurationError(
-            "reads no partitioned input at its own partition", where=str(model.path), fix="read one without a lookback"
-        )
-    first = calendars[0]
-    strange = next((c for c in calendars if (c.cadence, c.timezone) != (first.cadence, first.timezone)), None)
-    if strange is not None:
-        raise ConfigurationError(
-            f"reads {first.cadence} partitions in {first.timezone} and {strange.cadence} ones in {strange.timezone}",
-            where=str(model.path),
-            fix="give both one cadence and time zone",
-        )
-    return Calendar(first.cadence, max(c.start for c in calendars), first.timezone, min(c.ahead for c in calendars))
+def _from(refs: tuple[ColumnRef, ...]) -> str:
+    """Where a column comes from, in as few words as a table of columns has room for."""
+    if not refs:
+        return ""
+    shown = ", ".join(str(ref) for ref in refs[:_SHOWN])
+    return f"[from {shown}{f' and {len(refs) - _SHOWN} more' if len(refs) > _SHOWN else ''}]"
 
 
-def _in_order(models: Iterable[SqlModel]) -> list[SqlModel]:
-    """Models after the models they read.
-
-    Raises:
-        ConfigurationError: they read one another in a circle.
-    """
-    waiting = {model.table: model for model in models}
-    ordered: list[SqlModel] = []
-    while waiting:
-        free = [model for model in waiting.values() if not waiting.keys() & set(model.inputs)]
-        if not free:
-            names = ", ".join(sorted(model.name for model in waiting.values()))
-            raise ConfigurationError(f"models read one another in a circle: {names}")
-        for model in free:
-            ordered.append(waiting.pop(model.table))
-    return ordered
+def _read_groups(context: dg.ComponentLoadContext) -> None:
+    """Give every component its group, read together with those of all others."""
+    components = sorted(context.component_tree.get_all_components(of_type=FeatureTables), key=lambda c: c._place)
+    timelines = snapshot_timelines(context)
+    columns = {
+        table: input_schema(own, partitioned=timelines[table].calendar is not None)
+        for table, own in snapshot_columns(context).items()
+    }
+    groups = [c._declared() for c in components]
+    root = Settings.from_environment().project
+    read_groups(groups, Catalog(timelines, columns), root)
+    book = LineageBook.of(root)
+    for component, group in zip(components, groups, strict=True):
+        component._group = group
+        component._lineage = {table.model.table: book.lineage(table) for table in group.tables}
+    book.save()

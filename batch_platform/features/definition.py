@@ -5,13 +5,18 @@ Belongs here: the declaration. Does not belong here: anything that happens with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
 
 from batch_platform.contracts.contract import Contract
+from batch_platform.errors import ConfigurationError
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.lake.digest import combine
 from batch_platform.partitions import Calendar, Offset
-from batch_platform.sql.model import SqlModel
+from batch_platform.sql.config import Materialization
+from batch_platform.sql.model import ANY_WINDOW, SqlModel
 from batch_platform.timelines import Reading
 
 
@@ -22,25 +27,51 @@ class FeatureTable:
     Args:
         model: the SQL model.
         contract: what its rows must be.
-        calendar: its partitions.
+        calendar: its partitions; None for a table without.
         known_at: the decision time; nothing known later is read.
         readings: for each input, the stretch of its partitions that a partition may see.
         tolerance: how many rows may be quarantined before a partition is refused.
+        views: the models that are read without being stored, each after those that it reads itself; what they read is
+            among the readings.
+        columns_read: the columns of each table and view that its SQL names, as far as they are known before reading.
     """
 
     model: SqlModel
     contract: Contract
-    calendar: Calendar
+    calendar: Calendar | None
     known_at: Offset
     readings: tuple[Reading, ...]
     tolerance: Tolerance
+    views: tuple[SqlModel, ...] = ()
+    columns_read: Mapping[str, pa.Schema] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def sql_digest(self) -> str:
-        """A digest of what decides about the rows: the SQL and the contract."""
-        return combine([self.model.digest, self.contract.digest])
+        """A digest of what decides about the rows: the SQL, that of the views in it, and the contract."""
+        return combine([self.model.digest, *(view.digest for view in self.views), self.contract.digest])
+
+    @property
+    def partitions(self) -> Calendar:
+        """The calendar of a table that has partitions, as every table has that a model learns from.
+
+        Raises:
+            ConfigurationError: it has none.
+        """
+        if self.calendar is None:
+            raise ConfigurationError("has no partitions", where=self.model.table, fix="read a partitioned input in it")
+        return self.calendar
 
     @property
     def quarantine(self) -> str:
         """The name of the table that holds the rejected rows."""
         return f"quarantine/{self.model.name}"
+
+
+def is_stored(model: SqlModel) -> bool:
+    """Whether a model's rows are kept, so that others read them; a view's and an ephemeral model's SQL is read."""
+    return model.config.materialized not in (Materialization.VIEW, Materialization.EPHEMERAL)
+
+
+def example_query(features: FeatureTable) -> str:
+    """A model's query for a window that stands for any, to be looked at and never run."""
+    return features.model.compile(ANY_WINDOW if features.calendar else None)

@@ -1,83 +1,124 @@
 """Running a model's query for many partitions: in one pass where that is safe, one by one where it is not.
 
-Belongs here: cutting a range into passes and keeping one pass ahead. Does not belong here: the connection
+Belongs here: cutting a range into passes and keeping one batch ahead. Does not belong here: the connection
 (`sandbox.py`), or what becomes of the rows (`build.py`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import TypeVar
 
 from batch_platform.errors import BatchPlatformError, ends_the_run
-from batch_platform.features.definition import FeatureTable
 from batch_platform.features.inputs import Inputs
-from batch_platform.features.sandbox import Answer, Sandbox
-from batch_platform.partitions import Window
+from batch_platform.features.pieces import Piece
+from batch_platform.features.sandbox import Sandbox
+from batch_platform.partitions import Calendar, Window
 
-PASS_ROWS = 1_000_000
-"""The most input rows of one pass, each counted once for every partition that sees it."""
+ROW_BYTES = 128
+"""Bytes of memory for each input row that a partition of a pass sees: more of them would make a query spill."""
 
-Result: TypeAlias = Answer | BatchPlatformError
+_AHEAD = 2
+"""Batches that wait while the caller works on one."""
+
+_Item = TypeVar("_Item")
 
 
-def query(features: FeatureTable, inputs: Inputs, keys: Sequence[str]) -> Iterator[tuple[str, Result]]:
-    """Each partition with its answer, or with the error that its query ended in.
+@dataclass(frozen=True)
+class Failed:
+    """A partition whose query ended in an error; what came of it before is void."""
 
-    The next pass runs while the caller works on the rows of this one.
+    key: str
+    error: BatchPlatformError
+
+
+def query(
+    sandbox: Sandbox, inputs: Inputs, keys: Sequence[str], calendar: Calendar | None, adds_to: str | None = None
+) -> Generator[Piece | Failed, None, None]:
+    """The rows of each partition in pieces, or the error that its query ended in.
+
+    The next batch, be it of the next pass, is computed while the caller works on this one: close the generator before
+    the sandbox.
+
+    Args:
+        sandbox: runs the query.
+        inputs: what the partitions read.
+        keys: the partitions.
+        calendar: theirs; None for a table without partitions.
+        adds_to: the table whose rows a model without partitions adds to, where it does.
 
     Raises:
         LakeError: an input cannot be read.
     """
-    sandbox = Sandbox(features.model, features.readings, inputs.opened)
 
-    def run(part: Sequence[str]) -> dict[str, Result]:
-        windows = {key: features.calendar.window(key) for key in part}
-        together = _together(sandbox, windows) if len(part) > 1 else None
-        if together is not None:
-            return dict(together)
-        return {key: _alone(sandbox, key, window) for key, window in windows.items()}
+    def run() -> Generator[list[Piece | Failed], None, None]:
+        if calendar is None:
+            for key in keys:
+                yield from _alone(sandbox, key, None, adds_to)
+            return
+        for part in _passes(inputs, keys, sandbox.memory_bytes // ROW_BYTES):
+            done: set[str] = set()
+            windows = {key: calendar.window(key) for key in part}
+            for pieces in _together(sandbox, windows) if len(part) > 1 else ():
+                done.update(piece.key for piece in pieces if piece.last)
+                yield list(pieces)
+            for key in part:
+                if key not in done:
+                    yield from _alone(sandbox, key, windows[key])
 
+    for pieces in _ahead(run()):
+        yield from pieces
+
+
+def _together(sandbox: Sandbox, windows: dict[str, Window]) -> Iterator[list[Piece]]:
+    """The pieces of a pass; fewer where it fails: a template may for one window alone, or a file be damaged."""
     try:
-        with ThreadPoolExecutor(1) as pool:
-            waiting: deque[Future[dict[str, Result]]] = deque()
-            for part in _passes(inputs, keys):
-                waiting.append(pool.submit(run, part))
-                if len(waiting) > 1:
-                    yield from waiting.popleft().result().items()
-            while waiting:
-                yield from waiting.popleft().result().items()
-    finally:
-        sandbox.close()
-
-
-def _together(sandbox: Sandbox, windows: Mapping[str, Window]) -> dict[str, Answer] | None:
-    try:
-        return sandbox.query_range(windows)
-    except BatchPlatformError as error:  # a template may fail for one window alone, a file be damaged for one
-        if ends_the_run(error):
-            raise
-        return None
-
-
-def _alone(sandbox: Sandbox, key: str, window: Window) -> Result:
-    try:
-        return sandbox.query(key, window)
+        yield from sandbox.query_range(windows) or ()
     except BatchPlatformError as error:
         if ends_the_run(error):
             raise
-        return error
 
 
-def _passes(inputs: Inputs, keys: Sequence[str]) -> Iterator[list[str]]:
-    """The keys in order, cut so that a pass stays within `PASS_ROWS`; every pass has one at least."""
+def _alone(
+    sandbox: Sandbox, key: str, window: Window | None, adds_to: str | None = None
+) -> Iterator[list[Piece | Failed]]:
+    try:
+        for pieces in sandbox.query(key, window, adds_to=adds_to):
+            yield list(pieces)
+    except BatchPlatformError as error:
+        if ends_the_run(error):
+            raise
+        yield [Failed(key, error)]
+
+
+def _ahead(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
+    """The same items, some of which are computed by another thread before they are asked for."""
+    end = object()
+    waiting: deque[Future[_Item | object]] = deque()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                waiting.extend(pool.submit(next, items, end) for _ in range(_AHEAD))
+                while (item := waiting.popleft().result()) is not end:
+                    waiting.append(pool.submit(next, items, end))
+                    yield item  # type: ignore[misc]
+            finally:
+                for future in waiting:
+                    future.cancel()
+    finally:
+        items.close()
+
+
+def _passes(inputs: Inputs, keys: Sequence[str], most: int) -> Iterator[list[str]]:
+    """The keys in order, cut so that the rows of a pass stay within `most`; every pass has one key at least."""
     part: list[str] = []
     total = 0
     for key in sorted(keys):
         rows = inputs.rows(key)
-        if part and total + rows > PASS_ROWS:
+        if part and total + rows > most:
             yield part
             part, total = [], 0
         part.append(key)

@@ -1,212 +1,231 @@
-"""The DuckDB connection in which user SQL runs: it holds permitted rows and can reach nothing else.
+"""The DuckDB connection in which user SQL runs: it shows permitted rows and can reach nothing else.
 
 Belongs here: the walls around user SQL, for one partition and for a range. Does not belong here: what a partition
-may read (`inputs.py`), and whether a query may run over a range (`ranges.py`).
+may read (`inputs.py`), how an input becomes a relation (`relations.py`), and whether a query may run over a range
+(`sql/ranges.py`).
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_platform.errors import ConfigurationError, first_line
-from batch_platform.features.inputs import OpenedInput
-from batch_platform.lake.store import quote_identifier
-from batch_platform.partitions import PARTITION_COLUMN, Window
+from batch_platform.features.enclosure import Enclosure
+from batch_platform.features.pieces import Piece, pieces_of_one, pieces_of_range
+from batch_platform.features.relations import FileRelation
+from batch_platform.features.selection import Selection, merged
+from batch_platform.features.stored import OpenedInput
+from batch_platform.lake.data_file import ROW_GROUP_ROWS
+from batch_platform.partitions import Window
+from batch_platform.resources import Resources
 from batch_platform.sql.model import SqlModel
-from batch_platform.sql.ranges import CALENDAR, END, KEY, START, first_and_last, macro_call, range_query
-from batch_platform.sql.walls import walled
+from batch_platform.sql.names import names_only, parsed_query, without_end
+from batch_platform.sql.order_proof import order_proof
+from batch_platform.sql.ranges import range_query
 from batch_platform.timelines import Reading
 
-# Moments are turned into UTC before Arrow sees them: with PYARROW_IGNORE_TIMEZONE set, which importing pandera does,
-# Arrow takes the wall clock of any zone for UTC.
-_UTC = pa.timestamp("us", "UTC")
+BATCH_ROWS = 4 * ROW_GROUP_ROWS
+"""Rows that come out of a query at a time, at most."""
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What the query gave for one partition, and the stretch of each input's partitions that it was shown.
-
-    `shown` is told by what stood before the query, not by what was permitted: table -> first and last partition;
-    None where it held none, and for a table without partitions.
-    """
-
-    rows: pa.Table
-    shown: Mapping[str, tuple[str, str] | None]
+# What the data or the text of the query are at fault for: no file is.
+_OF_THE_QUERY = (duckdb.DataError, duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 
 
 class Sandbox:
     """Runs one model's query, for one partition or for many at once.
 
     For one partition, rows of other partitions are not hidden from the query but absent. For a range they stand
-    behind names that the query does not know. Files, the network and every setting are out of reach before the
-    first query runs.
+    behind names that the query does not know. The network, every setting, and every file but those of the inputs
+    are out of reach before the first query runs; and where the files are in reach, only a query runs that names its
+    inputs and nothing else. Any other sees what Arrow reads for it.
+
+    Args:
+        model: the model.
+        readings: what a partition may see of each input.
+        opened: the inputs.
+        views: models that are not stored and that the model reads, each after those that it reads itself.
+        selection: what is selected beside the model's columns, and the order of rows.
+        resources: what a query may take.
+        spill: the folder for rows that do not fit into memory.
     """
 
-    def __init__(self, model: SqlModel, readings: Sequence[Reading], opened: Mapping[str, OpenedInput]) -> None:
-        self._model, self._readings, self._opened = model, readings, opened
-        self._held: dict[str, dict[str, pa.Table]] = {}
-        self._loaded: dict[str, list[str]] = {}
-        self._hidden = {table: f"{table} {secrets.token_hex(8)}" for table in opened}
-        self._connection = walled()
-        for stage in sorted({table.split("/")[0] for table in opened}):
-            self._connection.execute(f"CREATE SCHEMA {quote_identifier(stage)}")
-        for table, input_table in opened.items():
-            self._hold(table, {}, input_table.schema)
-            relation = ".".join(quote_identifier(part) for part in table.split("/"))
-            self._connection.execute(f"CREATE VIEW {relation} AS SELECT * FROM {quote_identifier(table)}")
+    def __init__(
+        self,
+        model: SqlModel,
+        readings: Sequence[Reading],
+        opened: Mapping[str, OpenedInput],
+        views: Sequence[SqlModel] = (),
+        selection: Selection = Selection(),  # noqa: B008 - frozen
+        resources: Resources = Resources(),  # noqa: B008 - frozen
+        spill: Path | None = None,
+    ) -> None:
+        self._model, self._readings, self._opened, self._views = model, readings, opened, views
+        self._selection, self._resources, self._spill = selection, resources, spill
+        self._places: dict[bool, Enclosure] = {}
+        self._schemas = {table: item.schema for table, item in opened.items()}
+        self.unproven: tuple[str, ...] = ()
+
+    @property
+    def memory_bytes(self) -> int:
+        """How much memory a query may take."""
+        return self._resources.memory_bytes
 
     def close(self) -> None:
         """Let go of everything that is held."""
-        self._connection.close()
+        for place in self._places.values():
+            place.connection.close()
+        self._places.clear()
 
-    def query(self, key: str, window: Window) -> Answer:
+    def query(self, key: str, window: Window | None, *, adds_to: str | None = None) -> Iterator[list[Piece]]:
         """Run the model for the partition `key`.
+
+        Args:
+            key: the partition.
+            window: its window; None for a table without partitions.
+            adds_to: the table whose rows the model adds to, where it does.
 
         Raises:
             ConfigurationError: the SQL is not one SELECT, fails, or reaches for what is not there.
             LakeError: an input cannot be read.
         """
-        sql, model = self._model.compile(window), str(self._model.path)
-        for reading in self._readings:
-            self._show(reading, key)
+        path = str(self._model.path)
+        texts = [member.compile(window, incremental=adds_to is not None) for member in (*self._views, self._model)]
+        members = list(zip((*self._views, self._model), texts, strict=True))
+        files = all(FileRelation.serves(item) for item in self._opened.values())
+        place = self._place(files and all(self._names_only(member, text) for member, text in members))
         try:
-            statements = self._connection.extract_statements(sql)
-            # Other statements could change what the next partition's query sees.
-            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-                raise ConfigurationError("the model is not one SELECT statement", where=model, fix="write one query")
-            rows = self._connection.sql(statements[0]).to_arrow_table()
+            shown: dict[str, tuple[str, str] | None] = {}
+            for reading in self._readings:
+                table, keys = reading.timeline.table, reading.keys(key)
+                place.relations[table].show(keys)
+                shown[table] = self._seen(reading, keys)
+            for view, text in members[:-1]:
+                self._schemas[view.table] = place.create_view(view, self._proofed(text))
+            sql = self._proofed(texts[-1])
+            bound = place.connection.sql(place.one_select(sql, self._model))
+            if len(set(bound.columns)) == len(bound.columns):
+                text = without_end(sql)[0]
+                if adds_to is not None:
+                    text = merged(text, adds_to, self._model.key)
+                    bound = place.connection.sql(text)
+                types = dict(zip(bound.columns, map(str, bound.types), strict=True))
+                bound = place.connection.sql(self._selection.text(text, types))
+            with bound.to_arrow_reader(BATCH_ROWS) as reader:
+                yield from pieces_of_one(key, reader, reader.schema, shown)
         except (duckdb.Error, pa.ArrowException) as error:
+            self._blame_files(error, (reading.keys(key) for reading in self._readings))
             raise ConfigurationError(
-                f"the query fails for partition {key}: {first_line(error)}", where=model
+                f"the query fails{f' for partition {key}' if key else ''}: {first_line(error)}", where=path
             ) from error
-        return Answer(rows, {reading.timeline.table: self._seen_alone(reading) for reading in self._readings})
 
-    def query_range(self, windows: Mapping[str, Window]) -> dict[str, Answer] | None:
+    def query_range(self, windows: Mapping[str, Window]) -> Iterator[list[Piece]] | None:
         """Run the model for many partitions in one pass: as a lateral subquery of their calendar.
 
         Returns:
-            The answer for each partition; None if the query cannot run so, or fails for any partition: run each by
-            itself then, which also tells which one it is.
+            The rows of each partition, in the order of the keys; None if the query cannot run so, or fails for any
+            partition: run each by itself then, which also tells which one it is.
 
         Raises:
-            ConfigurationError: the template fails.
+            ConfigurationError: a template fails; or, while rows are taken, the query.
             LakeError: an input cannot be read.
         """
-        query = range_query(self._model, windows.values())
-        if query is None or not windows:
+        keys = sorted(windows)
+        if not keys:
             return None
-        calendar: dict[str, pa.Array] = {
-            KEY: pa.array(windows, pa.string()),
-            START: pa.array([w.start.astimezone(UTC) for w in windows.values()], _UTC),
-            END: pa.array([w.end.astimezone(UTC) for w in windows.values()], _UTC),
-        }
-        for reading in self._readings:
-            permitted = [reading.keys(key) for key in windows]
-            self._reveal(reading, sorted({key for keys in permitted for key in keys}))
-            for name, index in zip(first_and_last(reading.timeline.table), (0, -1), strict=True):
-                calendar[name] = pa.array([keys[index] if keys else None for keys in permitted], pa.string())
-        self._connection.register(CALENDAR, pa.table(calendar))
+        files = all(FileRelation.serves(item) for item in self._opened.values())
+        alone = {member.table: member.compile(windows[keys[0]]) for member in (*self._views, self._model)}
+        if not all(self._names_only(member, alone[member.table]) for member in (*self._views, self._model)):
+            return None
+        place = self._place(files)
         try:
-            rows = self._connection.sql(query).to_arrow_table()
-            # By itself the query says how its columns are called: in a subquery two of one name get other names.
-            first = self._connection.sql(self._model.compile(next(iter(windows.values()))))
-            if first.columns != rows.column_names[1:]:
+            for relation in place.relations.values():
+                relation.show(())
+            for view in self._views:
+                self._schemas[view.table] = place.create_view(view, self._proofed(alone[view.table]))
+            query = range_query(self._model, [windows[key] for key in keys], self._views, self._proofed)
+            if query is None:
                 return None
-            shown = {reading.timeline.table: self._seen_in_range(reading, windows) for reading in self._readings}
-        except (duckdb.Error, pa.ArrowException):
-            return None
-        finally:
-            self._connection.unregister(CALENDAR)
+            # By itself the query says how its columns are called: in a subquery two of one name get other names.
+            bound = place.connection.sql(place.one_select(self._proofed(alone[self._model.table]), self._model))
+            types = dict(zip(bound.columns, map(str, bound.types), strict=True))
+            shown: list[dict[str, tuple[str, str] | None]] = [{} for _ in keys]
             for reading in self._readings:
-                self._conceal(reading.timeline.table)
-        return {
-            key: Answer(part, {table: seen[key] for table, seen in shown.items()})
-            for key, part in _by_partition(rows, windows).items()
-        }
+                permitted = {number: reading.keys(key) for number, key in enumerate(keys)}
+                place.relations[reading.timeline.table].reveal(permitted)
+                for number, partitions in permitted.items():
+                    shown[number][reading.timeline.table] = self._seen(reading, partitions)
+            place.prepare([windows[key] for key in keys], query.macros)
+            text = query.text(self._selection.columns(bound.columns, query.relation_of), self._selection.order(types))
+            together = place.connection.sql(text)
+            if together.columns[1 : 1 + len(bound.columns)] != bound.columns:
+                self._give_up(files)
+                return None
+            reader = together.to_arrow_reader(BATCH_ROWS)
+            # The rows are sorted: whatever fails, fails before the first of them comes.
+            first = next(reader, None)
+        except (duckdb.Error, pa.ArrowException):
+            self._give_up(files)
+            return None
+        batches = chain([] if first is None else [first], reader)
+        pieces = pieces_of_range(keys, batches, reader.schema, dict(zip(keys, shown, strict=True)))
+        return self._revealed(place, reader, pieces)
 
-    def _seen_alone(self, reading: Reading) -> tuple[str, str] | None:
-        """The stretch of an input's partitions that its relation holds: those put there and those in its rows."""
-        table = reading.timeline.table
+    def _revealed(
+        self, place: Enclosure, reader: pa.RecordBatchReader, pieces: Iterator[list[Piece]]
+    ) -> Iterator[list[Piece]]:
+        """The pieces; after the last of them the range's rows are out of reach."""
+        try:
+            yield from pieces
+        except (duckdb.Error, pa.ArrowException) as error:
+            self.close()
+            raise ConfigurationError(f"the query fails: {first_line(error)}", where=str(self._model.path)) from error
+        else:
+            place.conceal(self._views)
+        finally:
+            reader.close()
+
+    def _give_up(self, files: bool) -> None:
+        """Close a connection in which a range failed: after an internal error it is of no use."""
+        self._places.pop(files).connection.close()
+
+    def _place(self, files: bool) -> Enclosure:
+        """The connection that may open the inputs' files, or the one that may open none."""
+        if files not in self._places:
+            self._places[files] = Enclosure(self._opened, self._views, files, self._resources, self._spill)
+        return self._places[files]
+
+    def _names_only(self, model: SqlModel, sql: str) -> bool:
+        """Whether a query names its inputs, its own table among them, and nothing else."""
+        query = parsed_query(sql)
+        stages = [table.split("/") for table in (*model.inputs, model.table)]
+        return query is not None and names_only(query, {(stage, name) for stage, name in stages})
+
+    def _proofed(self, sql: str) -> str:
+        """A query whose result follows no order of rows, as far as that can be said."""
+        found = order_proof(sql, self._schemas)
+        self.unproven = tuple(dict.fromkeys((*self.unproven, *found.unproven)))
+        return found.sql
+
+    def _seen(self, reading: Reading, keys: Sequence[str]) -> tuple[str, str] | None:
+        """The stretch of an input's partitions that stand before a query: those asked for and those of the files."""
         if reading.timeline.calendar is None:
             return None
-        relation = quote_identifier(table)
-        found = self._connection.execute(f"SELECT DISTINCT {PARTITION_COLUMN} FROM {relation}").fetchall()
-        return _ends([*self._held[table], *(key for (key,) in found)])
+        files = self._opened[reading.timeline.table].of(keys)
+        known = sorted({*keys, *(file.partition for file in files)})
+        return (known[0], known[-1]) if known else None
 
-    def _seen_in_range(self, reading: Reading, keys: Iterable[str]) -> dict[str, tuple[str, str] | None]:
-        """For each partition the stretch of an input's partitions that it was shown.
+    def _blame_files(self, error: Exception, wanted: Iterable[Sequence[str]]) -> None:
+        """If a query fails for what may be a file's fault, find out whether it is.
 
-        Asked of the same calendar and the same macro as the model's query; a partition without rows counts as shown
-        where it was loaded and lies within the calendar's stretch.
+        Raises:
+            UnreadableError: it is.
         """
-        table = reading.timeline.table
-        if reading.timeline.calendar is None:
-            return dict.fromkeys(keys)
-        first, last = (quote_identifier(name) for name in first_and_last(table))
-        loaded = pa.table({"loaded_key": pa.array(self._loaded[table], pa.string())})
-        self._connection.register("loaded", loaded)
-        found = self._connection.execute(
-            f"SELECT {quote_identifier(KEY)}, loaded_key FROM {CALENDAR}, loaded "
-            f"WHERE loaded_key BETWEEN {first} AND {last} UNION "
-            f"SELECT {quote_identifier(KEY)}, {PARTITION_COLUMN} FROM {CALENDAR}, LATERAL ("
-            f"SELECT DISTINCT {PARTITION_COLUMN} FROM {macro_call(table)})"
-        ).fetchall()
-        self._connection.unregister("loaded")
-        seen: dict[str, list[str]] = {key: [] for key in keys}
-        for key, partition in found:
-            seen[key].append(partition)
-        return {key: _ends(partitions) for key, partitions in seen.items()}
-
-    def _show(self, reading: Reading, key: str) -> None:
-        """Replace what an input's relation holds, keeping in memory what the previous partition read, too."""
-        table, wanted = reading.timeline.table, reading.keys(key)
-        held, opened = self._held[table], self._opened[table]
-        if list(held) != wanted:
-            self._hold(table, {own: held[own] if own in held else opened.read(own) for own in wanted}, opened.schema)
-
-    def _hold(self, table: str, partitions: dict[str, pa.Table], schema: pa.Schema) -> None:
-        self._held[table] = partitions
-        self._connection.register(table, pa.concat_tables([schema.empty_table(), *partitions.values()]))
-
-    def _reveal(self, reading: Reading, keys: Sequence[str]) -> None:
-        """Load an input's partitions behind a name of chance, and a macro that shows a stretch of them."""
-        table = reading.timeline.table
-        opened, hidden = self._opened[table], quote_identifier(self._hidden[table])
-        rows = pa.concat_tables([opened.schema.empty_table(), *(opened.read(key) for key in keys)])
-        self._connection.register("arriving", rows)
-        self._connection.execute(f"CREATE OR REPLACE TABLE {hidden} AS SELECT * FROM arriving")
-        self._connection.unregister("arriving")
-        self._loaded[table] = list(keys)
-        macro = ".".join(quote_identifier(part) for part in table.split("/"))
-        only = f"WHERE {PARTITION_COLUMN} BETWEEN first_key AND last_key" if reading.timeline.calendar else ""
-        self._connection.execute(
-            f"CREATE OR REPLACE MACRO {macro}(first_key, last_key) AS TABLE SELECT * FROM {hidden} {only}"
-        )
-
-    def _conceal(self, table: str) -> None:
-        """Take an input's loaded partitions away: a query for one partition that follows must not find them."""
-        macro = ".".join(quote_identifier(part) for part in table.split("/"))
-        self._connection.execute(f"DROP MACRO TABLE {macro}; DROP TABLE {quote_identifier(self._hidden[table])}")
-
-
-def _ends(keys: Iterable[str]) -> tuple[str, str] | None:
-    known = sorted(keys)
-    return (known[0], known[-1]) if known else None
-
-
-def _by_partition(rows: pa.Table, keys: Mapping[str, Window]) -> dict[str, pa.Table]:
-    """Rows in the order of their keys, cut where the key changes; a partition without rows has none."""
-    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(rows.column(0)).to_pylist()}
-    plain = rows.remove_column(0)
-    found, start = {}, 0
-    for key in sorted(keys):
-        found[key] = plain.slice(start, counts.get(key, 0))
-        start += counts.get(key, 0)
-    return found
+        if isinstance(error, _OF_THE_QUERY):
+            return
+        for reading, keys in zip(self._readings, wanted, strict=True):
+            self._opened[reading.timeline.table].refuse_unreadable(keys)

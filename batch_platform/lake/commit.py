@@ -73,7 +73,7 @@ def replace_with_quarantine(main: Replacement, rejected: Replacement, provenance
     Raises:
         ProvenanceError, LakeError: see `replace_partitions`.
     """
-    aside = replace(provenance, stage=Stage.QUARANTINE, partitions=rejected.records)
+    aside = replace(provenance, stage=Stage.QUARANTINE, partitions=rejected.records, contract=None)
     before = replace_partitions(rejected.table, rejected.schema, rejected.files, aside)
     named = replace(provenance, partitions=main.records, quarantine_version=before.version)
     return replace_partitions(main.table, main.schema, main.files, named)

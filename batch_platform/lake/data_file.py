@@ -11,6 +11,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,11 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_+:-][A-Za-z0-9_.+:-]{0,127}")
 
 ROW_GROUP_ROWS = 65_536
 """Rows of a row group, the least that is read of a file: a divisor of the rows of a shard."""
+
+PARQUET: dict[str, Any] = {
+    "compression": "zstd", "compression_level": 1, "version": "2.6", "coerce_timestamps": "us"
+}  # fmt: skip
+"""How rows are written: the same for a file that is written at once and for one that grows."""
 
 _STATISTICS_TEXT = 32  # longer text gets no minimum and maximum: a truncated maximum would lose rows
 
@@ -68,15 +74,7 @@ def parquet_bytes(rows: pa.Table) -> pa.Buffer:
     """
     sink = pa.BufferOutputStream()
     try:
-        pq.write_table(
-            rows,
-            sink,
-            row_group_size=ROW_GROUP_ROWS,
-            compression="zstd",
-            compression_level=1,
-            version="2.6",
-            coerce_timestamps="us",
-        )
+        pq.write_table(rows, sink, row_group_size=ROW_GROUP_ROWS, **PARQUET)
     except pa.ArrowException as error:
         raise LakeError(f"the rows have no Parquet form: {first_line(error)}") from error
     return sink.getvalue()
@@ -84,33 +82,70 @@ def parquet_bytes(rows: pa.Table) -> pa.Buffer:
 
 def file_name(content: pa.Buffer) -> str:
     """A name that only these bytes have: writing them again finds, or restores, the file."""
-    return f"{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+    return named(hashlib.sha256(content))
+
+
+def named(content: hashlib._Hash) -> str:
+    """The name of a file whose bytes have this SHA-256."""
+    return f"{content.hexdigest()[:32]}.parquet"
 
 
 def statistics(rows: pa.Table) -> str:
-    """Delta statistics of a file's rows, as JSON: exact, and for all columns or for none.
+    """Delta statistics of a file's rows, as JSON: see `Statistics`."""
+    found = Statistics()
+    found.add(rows)
+    return found.json()
+
+
+class Statistics:
+    """Delta statistics of a file that may come in batches: exact, and for all columns or for none.
 
     Where one column of a file has bounds and another has none, delta-rs takes the latter for bounds that no value
     satisfies: a filter on that column would silently find nothing. Floats (NaN), flags, time stamps, lists, long
     text and columns without any value have no bounds, so a file with one of those has a row count only.
     """
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    nulls: dict[str, int] = {}
-    for name in rows.column_names:
-        column = rows.column(name)
-        kind = column.type
-        ordered = pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_string(kind)
-        if not ordered or column.null_count == len(column):
-            return json.dumps({"numRecords": rows.num_rows})
-        try:
-            ends = pc.min_max(column).as_py()
-        except (OverflowError, ValueError):  # a date that Python's calendar does not reach
-            return json.dumps({"numRecords": rows.num_rows})
-        if pa.types.is_string(kind) and max(len(ends["min"]), len(ends["max"])) > _STATISTICS_TEXT:
-            return json.dumps({"numRecords": rows.num_rows})
-        nulls[name] = column.null_count
-        low[name], high[name] = (
-            value.isoformat() if pa.types.is_date(kind) else value for value in (ends["min"], ends["max"])
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._bounded = True
+        self._ends: dict[str, tuple[Any, Any] | None] = {}
+        self._nulls: dict[str, int] = {}
+
+    def add(self, rows: pa.Table) -> None:
+        """Take more rows into account."""
+        self._rows += rows.num_rows
+        for name in rows.column_names if self._bounded else ():
+            column = rows.column(name)
+            kind = column.type
+            if not (pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_string(kind)):
+                self._bounded = False
+                return
+            self._nulls[name] = self._nulls.get(name, 0) + column.null_count
+            self._ends.setdefault(name, None)
+            if column.null_count == len(column):
+                continue
+            try:
+                found = pc.min_max(column).as_py()
+            except (OverflowError, ValueError):  # a date that Python's calendar does not reach
+                self._bounded = False
+                return
+            low, high = found["min"], found["max"]
+            before = self._ends[name]
+            if before is not None:
+                low, high = min(low, before[0]), max(high, before[1])
+            self._ends[name] = (low, high)
+
+    def json(self) -> str:
+        """The statistics as they stand in the table's log."""
+        found = {name: ends for name, ends in self._ends.items() if ends is not None}
+        long = any(isinstance(text, str) and len(text) > _STATISTICS_TEXT for ends in found.values() for text in ends)
+        if not self._bounded or long or len(found) < len(self._ends):
+            return json.dumps({"numRecords": self._rows})
+        low, high = (
+            {name: value.isoformat() if isinstance(value, date) else value for name, value in ends}
+            for ends in (
+                [(name, ends[0]) for name, ends in found.items()],
+                [(name, ends[1]) for name, ends in found.items()],
+            )
         )
-    return json.dumps({"numRecords": rows.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls})
+        return json.dumps({"numRecords": self._rows, "minValues": low, "maxValues": high, "nullCount": self._nulls})

@@ -76,6 +76,20 @@ def newest_records(table: DeltaTable, partitions: Iterable[str] | None = None) -
     return found
 
 
+def newest_contract(table: DeltaTable) -> str | None:
+    """The contract that the newest commit with one was held against, as JSON.
+
+    Raises:
+        LakeError: the log or a record in it cannot be read.
+    """
+    for limit in _PAGES:
+        for _, text in _entries(table, limit):
+            contract = Provenance.from_json(text).contract
+            if contract is not None:
+                return contract
+    return None
+
+
 def _entries(table: DeltaTable, limit: int | None) -> Iterator[tuple[int, str]]:
     """Version and record of the newest commits up to the opened version, at most `limit` of them."""
     with reading(table_name(table)):

@@ -99,7 +99,8 @@ class Provenance:
 
     `seconds` is wall time and `cost` is in dollars (see `telemetry.cost`). `quarantine_version` is the version
     of the quarantine table that holds this commit's rejected rows, committed before this one. `format` grows when
-    older platforms would misread the record; a field that they may ignore does not make it grow.
+    older platforms would misread the record; a field that they may ignore does not make it grow. `contract` is what
+    the rows were held against, as JSON, for a table that has a contract.
     """
 
     stage: Stage
@@ -110,6 +111,7 @@ class Provenance:
     partitions: Mapping[str, PartitionRecord]
     sql_digest: str | None = None
     quarantine_version: int | None = None
+    contract: str | None = None
     package_version: str = field(default_factory=installed_version)
     git_commit: str = field(default_factory=running_commit)
     format: int = FORMAT

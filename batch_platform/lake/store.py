@@ -108,6 +108,41 @@ class Lake:
         except (OSError, pa.ArrowException) as error:
             raise self._refused(f"cannot write {path}", table, error) from error
 
+    def workplace(self, table: str, folder: str, spill: Path) -> Path:
+        """Where a file grows that `adopt` will take: beside its place on a local disk, else among spilled rows.
+
+        Args:
+            table: the table.
+            folder: the folder of the file inside the table's, with a slash at its end; empty for the table's own.
+            spill: a folder on this machine.
+        """
+        return Path(self.uri(table)) / folder if self.is_local else spill
+
+    def adopt(self, table: str, path: str, finished: Path) -> None:
+        """Put a finished file into a table's folder, whole or not at all; it is gone from where it was.
+
+        Raises:
+            LakeError: the store refuses, is unreachable or is full; nothing is left behind.
+        """
+        try:
+            if self.is_local:
+                target = Path(self.uri(table)) / path
+                with finished.open("rb") as written:
+                    os.fsync(written.fileno())
+                # Two writers of one name write the same bytes, so whoever comes second changes nothing.
+                finished.replace(target)
+                _sync_folder(target.parent)
+            elif self.size(table, path) != finished.stat().st_size:
+                sink = self._store(table).open_output_stream(path, buffer_size=2 * _PIECE_BYTES)
+                with sink, finished.open("rb") as source:
+                    while piece := source.read(_PIECE_BYTES):
+                        sink.write(piece)
+        except (OSError, pa.ArrowException) as error:
+            raise self._refused(f"cannot write {path}", table, error) from error
+        finally:
+            with suppress(OSError):
+                finished.unlink()
+
     def _put_local(self, target: Path, content: pa.Buffer) -> None:
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
         try:

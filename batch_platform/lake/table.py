@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from batch_platform.errors import LakeError, UnreadableError, first_line
 from batch_platform.lake.data_file import DataFile, file_name, parquet_bytes, partition_folder, statistics
+from batch_platform.lake.file_writer import FileWriter
 from batch_platform.lake.log import Recorded, live_files, newest_records
 from batch_platform.lake.schema import storable
 from batch_platform.lake.store import Lake
@@ -84,6 +86,10 @@ class Table:
         path = f"{folder}{file_name(content)}"
         self.lake.put(self.name, path, content)
         return DataFile(path, partition, content.size, rows.num_rows, statistics(rows))
+
+    def writer(self, partition: str, spill: Path) -> FileWriter:
+        """A new file of the table, whose rows come in batches; see `write`."""
+        return FileWriter(self.lake, self.name, partition, spill)
 
     def files(self, partitions: Iterable[str] | None = None) -> list[str]:
         """Full addresses of the live files of the given partitions (of all, if None), in order."""

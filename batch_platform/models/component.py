@@ -11,6 +11,7 @@ from pydantic import Field
 
 from batch_platform.automation.declared import Declaration, FeatureTableName, Owners, Pipeline, find
 from batch_platform.automation.reporting import asset_key, check_specs
+from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.component import feature_tables
@@ -55,6 +56,7 @@ class ThresholdField(dg.Model, dg.Resolvable):
     ] = None
 
 
+@dg.scaffold_with(scaffolder("batch_platform.scaffold.model_version"))
 class ModelVersion(Declaration):
     """Trains `models/<name>`: one version for each serving window, from what was known before that window began."""
 
@@ -168,7 +170,7 @@ def _refuse_other_calendar(table: FeatureTable, label: Timeline) -> None:
     """Features and labels meet partition by partition."""
     if label.calendar is None:
         raise ConfigurationError(f"label: {label.table} has no partitions", fix="declare those of the features for it")
-    wanted, found = ((days.cadence, days.timezone) for days in (table.calendar, label.calendar))
+    wanted, found = ((days.cadence, days.timezone) for days in (table.partitions, label.calendar))
     if wanted != found:
         raise ConfigurationError(
             f"label: {label.table} has {' '.join(found)} partitions, the features {' '.join(wanted)} ones",
@@ -178,7 +180,7 @@ def _refuse_other_calendar(table: FeatureTable, label: Timeline) -> None:
 
 def _serving_calendar(table: FeatureTable, cadence: Cadence, windows: int) -> Calendar:
     """Windows from the first one whose whole training window has features, up to the current one."""
-    days = table.calendar
+    days = table.partitions
     probe = Calendar(cadence, "2000-01-02" if cadence is Cadence.WEEKLY else "2000-01-01", days.timezone)
     first = probe.key_at(days.start_of(days.start))
     if probe.start_of(first) < days.start_of(days.start):

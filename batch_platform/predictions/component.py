@@ -11,6 +11,7 @@ from pydantic import Field
 
 from batch_platform.automation.declared import Declaration, FeatureTableName, Owners, Pipeline, find
 from batch_platform.automation.reporting import asset_key, check_specs
+from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
 from batch_platform.engines import ENGINES
 from batch_platform.errors import ConfigurationError
@@ -39,6 +40,7 @@ class Slo(dg.Model, dg.Resolvable):
     warn: Annotated[str | None, Field(description="When to begin to worry; before `due`.")] = None
 
 
+@dg.scaffold_with(scaffolder("batch_platform.scaffold.prediction_table"))
 class PredictionTable(Declaration):
     """Scores `predictions/<name>`: one row for each valid feature row, by the version that serves its partition."""
 
@@ -86,13 +88,13 @@ class PredictionTable(Declaration):
                 f"no ModelVersion component makes {self.registered_model!r}", fix="pin a version number, or add one"
             )
         if self.slo is not None:
-            _refuse_early_deadline(self.slo, features.known_at, features.calendar)
+            _refuse_early_deadline(self.slo, features.known_at, features.partitions)
         table = Predictions(
             name=self.name,
             features=features.model.table,
             contract=features.contract,
             key=features.model.key,
-            calendar=features.calendar,
+            calendar=features.partitions,
             known_at=features.known_at,
             registered_model=self.registered_model,
             version=str(self.version),

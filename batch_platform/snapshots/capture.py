@@ -7,7 +7,6 @@ Belongs here: what makes a snapshot acceptable and immutable. Does not belong he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,42 +26,19 @@ from batch_platform.lake.schema import added_columns, storable, storage_schema
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
-from batch_platform.partitions import PARTITION_COLUMN, Calendar
-from batch_platform.snapshots.sources import Extract, Source
+from batch_platform.snapshots.definition import Snapshot, no_rows, stored_columns
+from batch_platform.snapshots.preflight import preflight
+from batch_platform.snapshots.sources import Extract
 from batch_platform.telemetry.cost import Meter
 
 KEY_CHECK = "key_is_unique"
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What an input snapshot is: its table, its source, its row key and its calendar.
-
-    Args:
-        name: the table is `snapshots/<name>`.
-        source: reads one partition.
-        key: the columns that identify a row; empty when rows have no identity.
-        calendar: its partitions; None for a table without.
-        empty_allowed: whether a partition without rows is legal.
-        columns_known: whether the declaration fixes the columns, so that each partition has all of them. Where the
-            files decide, a column that a partition lacks is null there.
-    """
-
-    name: str
-    source: Source
-    key: tuple[str, ...] = ()
-    calendar: Calendar | None = None
-    empty_allowed: bool = False
-    columns_known: bool = False
-
-    @property
-    def table(self) -> str:
-        """The table's name in the lake."""
-        return f"{Stage.SNAPSHOT}/{self.name}"
-
-
 def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
     """Capture partitions and commit the good ones together; one bad partition does not stop the others.
+
+    All partitions are looked at before the first is read, so those that cannot be right are refused in seconds, each
+    with everything that differs.
 
     The same bytes captured again change nothing. Changed bytes become a new table version; if their rows are the
     same the data version stays, so nothing downstream runs. Each partition is written, and digested, with the columns
@@ -75,9 +51,12 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
     outcomes: dict[str, PartitionOutcome] = {}
     files: dict[str, list[DataFile]] = {}
     records: dict[str, PartitionRecord] = {}
-    schema = _columns(table)
+    schema = stored_columns(table)
+    refused = preflight(snapshot, lake, keys).refusals()
     for key in keys:
         try:
+            if key in refused:
+                raise refused[key]
             extract = _read(snapshot, key)
             rows, union = _fit(snapshot, key, extract.table, schema)
             _refuse_empty(snapshot, key, rows)
@@ -85,12 +64,13 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
             digest = digest_table(rows).hex
             file = table.write(key, rows)
         except Exception as error:
-            found = foreseen(error, _place(snapshot, key))
+            found = foreseen(error, snapshot.place(key))
             if ends_the_run(found):
                 raise
             checks = _key_check(snapshot, False, str(found)) if isinstance(found, RowKeyError) else ()
             outcomes[key] = PartitionOutcome(key, error=found, checks=checks)
             continue
+        added = [name for name in union.names if name not in schema.names] if schema.names else []
         schema = union
         files[key] = [file]
         records[key] = PartitionRecord(
@@ -102,7 +82,7 @@ def capture(snapshot: Snapshot, lake: Lake, keys: Sequence[str], run: Run, meter
             key,
             digest=digest,
             rows=rows.num_rows,
-            metadata=_metadata(extract, absent=[name for name in schema.names if name not in rows.column_names]),
+            metadata=_metadata(extract, added, [name for name in schema.names if name not in rows.column_names]),
             checks=_key_check(snapshot, True, f"{rows.num_rows} rows, each key once"),
         )
     if files:
@@ -126,13 +106,6 @@ def _read(snapshot: Snapshot, key: str) -> Extract:
     return snapshot.source.read(key, snapshot.calendar.window(key))
 
 
-def _columns(table: Table) -> pa.Schema:
-    """The columns that the table's partitions have had until now."""
-    delta = table.open()
-    stored = pa.schema(delta.schema()) if delta else pa.schema([])
-    return pa.schema([field for field in stored if field.name != PARTITION_COLUMN])
-
-
 def _fit(snapshot: Snapshot, key: str, rows: pa.Table, schema: pa.Schema) -> tuple[pa.Table, pa.Schema]:
     """The rows as the lake stores them, and the table's columns with theirs; the reason where they do not fit."""
     try:
@@ -142,14 +115,13 @@ def _fit(snapshot: Snapshot, key: str, rows: pa.Table, schema: pa.Schema) -> tup
         storage_schema(union)  # names may differ from those of other days in their case alone
         return rows, union
     except LakeError as error:
-        place = _place(snapshot, key)
+        place = snapshot.place(key)
         raise ContractError(f"differs from the table: {error.what}", where=place, fix=error.fix) from error
 
 
 def _refuse_empty(snapshot: Snapshot, key: str, rows: pa.Table) -> None:
     if rows.num_rows == 0 and not snapshot.empty_allowed:
-        place = _place(snapshot, key)
-        raise ContractError("the source has no rows", where=place, fix="declare empty: allowed if that is legal")
+        raise no_rows(snapshot, key)
 
 
 def _key_check(snapshot: Snapshot, passed: bool, text: str) -> tuple[CheckOutcome, ...]:
@@ -159,7 +131,7 @@ def _key_check(snapshot: Snapshot, passed: bool, text: str) -> tuple[CheckOutcom
 
 def _in_key_order(snapshot: Snapshot, key: str, rows: pa.Table) -> pa.Table:
     """The rows in key order, or the reason why the key does not identify them."""
-    place = _place(snapshot, key)
+    place = snapshot.place(key)
     absent = [name for name in snapshot.key if name not in rows.column_names]
     if absent:
         raise RowKeyError(
@@ -191,20 +163,18 @@ def _in_key_order(snapshot: Snapshot, key: str, rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _place(snapshot: Snapshot, key: str) -> str:
-    return f"{snapshot.table}[{key}]" if key else snapshot.table
-
-
 def _position(rows: pa.Table, index: int) -> str:
     return f"{rows.column('_source_file')[index].as_py()} row {rows.column('_source_row')[index].as_py()}"
 
 
-def _metadata(extract: Extract, absent: list[str]) -> dict[str, str | list[object]]:
+def _metadata(extract: Extract, added: list[str], absent: list[str]) -> dict[str, str | list[object]]:
     shown: dict[str, str | list[object]] = {
         "source_files": [f"{file.path} ({file.size_bytes} bytes, sha256 {file.sha256[:12]})" for file in extract.files]
     }
     if extract.extra_columns:
         shown["ignored_columns"] = list(extract.extra_columns)
+    if added:
+        shown["added_columns"] = list[object](added)
     if absent:
         shown["absent_columns"] = list[object](absent)
     return shown

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import dagster as dg
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from batch_platform.automation.declared import Declaration, Owners, Partitioning, Pipeline
 from batch_platform.automation.reporting import check_specs
+from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
+from batch_platform.errors import ConfigurationError, PartitionKeyError
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset
+from batch_platform.partitions import Offset
 from batch_platform.settings import Settings
-from batch_platform.snapshots.capture import KEY_CHECK, Snapshot, capture
+from batch_platform.snapshots.capture import KEY_CHECK, capture
+from batch_platform.snapshots.definition import Snapshot
+from batch_platform.snapshots.findings import Findings
+from batch_platform.snapshots.preflight import preflight
 from batch_platform.snapshots.sources import SourceSpec, source_from
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline
@@ -31,6 +37,7 @@ class SourceField(SourceSpec, dg.Resolvable):
         return self.demo or self.files or ""
 
 
+@dg.scaffold_with(scaffolder("batch_platform.scaffold.input_snapshot"))
 class InputSnapshot(Declaration):
     """Captures one source, partition by partition, exactly as it was: `snapshots/<name>`.
 
@@ -57,6 +64,8 @@ class InputSnapshot(Declaration):
     description: Annotated[str, Field(description="Shown in the UI.")] = ""
     owners: Owners = ()
 
+    _pipeline: str = PrivateAttr("")
+
     @property
     def table(self) -> str:
         """The table's name in the lake."""
@@ -69,17 +78,41 @@ class InputSnapshot(Declaration):
             return Timeline(self.table, None, None)
         return Timeline(self.table, self.partitions.calendar(self.ahead), Offset.parse(self.available))
 
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Make the component from its `attributes:`; see `Declaration.load`."""
+        component = super().load(attributes, context)
+        component._pipeline = Pipeline.of(context, ()).name
+        return component
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline that declares it."""
+        return self._pipeline
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot as a capture needs it.
+
+        Raises:
+            ConfigurationError: the partitions make no sense.
+        """
+        return Snapshot(
+            self.name,
+            source_from(self.source, base=Settings.from_environment().project),
+            tuple(self.key),
+            self.timeline.calendar,
+            self.empty == "allowed",
+            columns_known=self.source.known_columns is not None,
+        )
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One asset and its checks."""
         with self.declaring():
             self.refuse_namesake(context, self.name)
-            calendar: Calendar | None = self.timeline.calendar
-            source = source_from(self.source, base=Settings.from_environment().project)
+            snapshot = self.snapshot()
+        calendar = snapshot.calendar
         partitions = calendar.definition if calendar else None
         columns = self.source.known_columns
-        snapshot = Snapshot(
-            self.name, source, tuple(self.key), calendar, self.empty == "allowed", columns_known=columns is not None
-        )
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
             return capture(snapshot, settings.lake, keys, run, meter)
@@ -109,6 +142,50 @@ def snapshot_columns(context: dg.ComponentLoadContext) -> dict[str, dict[str, pa
     components = context.component_tree.get_all_components(of_type=InputSnapshot)
     known = {component.table: component.source.known_columns for component in components}
     return {table: columns for table, columns in known.items() if columns is not None}
+
+
+def preflights(tree: dg.ComponentTree, name: str, first: str | None = None, last: str | None = None) -> list[Findings]:
+    """Look at the files of a snapshot, or of all snapshots of a pipeline, before they are captured.
+
+    Args:
+        tree: the project's components.
+        name: a pipeline, or a snapshot by its name or its table's.
+        first: the first partition's key; by default the newest partition alone.
+        last: the last partition's key; by default `first`.
+
+    Raises:
+        ConfigurationError: there is no such pipeline or snapshot.
+        PartitionKeyError: a snapshot has no such partition.
+        LakeError: the lake cannot be read.
+    """
+    everyone = list(tree.get_all_components(of_type=InputSnapshot))
+    chosen = [component for component in everyone if name in (component.pipeline, component.name, component.table)]
+    if not chosen:
+        known = sorted({c.pipeline for c in everyone} | {c.table for c in everyone})
+        raise ConfigurationError(
+            f"there is no pipeline and no snapshot {name[:80]!r}", fix=f"there are {', '.join(known) or 'none'}"
+        )
+    lake = Settings.from_environment().lake
+    found = []
+    for component in sorted(chosen, key=lambda component: component.name):
+        with component.declaring():
+            snapshot = component.snapshot()
+        found.append(preflight(snapshot, lake, _keys(snapshot, first, last)))
+    return found
+
+
+def _keys(snapshot: Snapshot, first: str | None, last: str | None) -> list[str]:
+    calendar = snapshot.calendar
+    if calendar is None:
+        return [""]
+    if first is None:
+        first = max(calendar.latest(datetime.now(UTC)), calendar.first)
+    last = first if last is None else last
+    for key in (first, last):
+        calendar.window(key)
+    if first > last:
+        raise PartitionKeyError(f"{first!r} comes after {last!r}", fix="give the earlier partition first")
+    return calendar.keys_between(first, last)
 
 
 def snapshot_timelines(context: dg.ComponentLoadContext) -> dict[str, Timeline]:

@@ -1,4 +1,4 @@
-"""Strict conversion: what CSV and Parquet files have in common once they are parsed.
+"""Strict conversion: what files of all formats have in common once they are parsed.
 
 The names of a file's columns are checked, its types brought to those of the lake, and every value either
 becomes exactly what its column declares or stops the read with file, row and column: nothing is coerced or
@@ -7,10 +7,12 @@ dropped. Messages show at most 40 characters of a value. How one format is parse
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_platform.errors import SourceError
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
@@ -22,15 +24,15 @@ Convert = Callable[[Any, pa.DataType], Any]
 """Casts an Arrow array to a type, or raises `pa.ArrowInvalid` if any value would not survive."""
 
 
-def extra_columns(names: list[str], spec: SourceSpec, shown: str) -> list[str]:
-    """The columns that are not declared, once the names prove usable and the declared ones are all there.
+def refuse_unusable_names(names: list[str], shown: str) -> None:
+    """Refuse the columns of a file for their names.
 
     Raises:
-        SourceError: a name is reserved or appears more than once, or a declared column is missing.
+        SourceError: a name is reserved or appears more than once.
     """
-    folded = [name.casefold() for name in names]
+    folded = Counter(name.casefold() for name in names)
     for name in names:
-        if folded.count(name.casefold()) > 1:
+        if folded[name.casefold()] > 1:
             raise SourceError(
                 f"the column {shortened(name)!r} appears more than once (upper and lower case are the same)",
                 where=shown,
@@ -38,6 +40,15 @@ def extra_columns(names: list[str], spec: SourceSpec, shown: str) -> list[str]:
             )
         if name.casefold() in (SOURCE_FILE, SOURCE_ROW):
             raise SourceError(f"the column name {name!r} is reserved", where=shown, fix="rename it")
+
+
+def extra_columns(names: list[str], spec: SourceSpec, shown: str) -> list[str]:
+    """The columns that are not declared, once the names prove usable and the declared ones are all there.
+
+    Raises:
+        SourceError: a name is reserved or appears more than once, or a declared column is missing.
+    """
+    refuse_unusable_names(names, shown)
     if spec.columns is None:
         return []
     missing = [name for name in spec.columns if name not in names]
@@ -123,6 +134,22 @@ def converted(
                 fix="correct the file or the declared type",
             ) from None
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(list(kinds.items())))
+
+
+def parsed(text: Any, kind: pa.DataType) -> Any:
+    """Text as values of a type; refuses what Arrow takes but would not write: 0x1F, and numbers that overflow.
+
+    Raises:
+        pa.ArrowInvalid: some text is no such value.
+    """
+    if pa.types.is_integer(kind) and pc.any(pc.match_substring(text, "x", ignore_case=True)).as_py():
+        raise pa.ArrowInvalid("hexadecimal")
+    values = pc.cast(text, kind)
+    if pa.types.is_floating(kind):
+        overflown = pc.and_(pc.is_inf(values), pc.match_substring_regex(text, "[0-9]"))
+        if pc.any(overflown).as_py():
+            raise pa.ArrowInvalid("beyond the range of a double")
+    return values
 
 
 def _first_failing(values: Any, kind: pa.DataType, convert: Convert) -> int:

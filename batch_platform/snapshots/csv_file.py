@@ -1,6 +1,6 @@
 """One CSV file as a table: the header, the rows and their places, and values parsed strictly.
 
-No parser's error is passed on, since it may quote rows. Checks that CSV and Parquet share are in
+No parser's error is passed on, since it may quote rows. Checks that all formats share are in
 `conversion.py`, the bytes and their encoding in `utf8_stream.py`.
 """
 
@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from batch_platform.errors import SourceError
-from batch_platform.snapshots.conversion import converted, extra_columns, listed, plain_schema
+from batch_platform.snapshots.conversion import converted, extra_columns, listed, parsed, plain_schema
 from batch_platform.snapshots.sources import SourceSpec
 from batch_platform.snapshots.utf8_stream import Utf8Stream
 
@@ -62,7 +61,7 @@ def read_csv(file: BinaryIO, shown: str, spec: SourceSpec) -> tuple[pa.Table, li
     try:
         for batch in fields_of(stream, header if kinds is None else list(kinds)):
             if kinds is not None:
-                batches.append(converted(batch, kinds, spec, _parsed, shown, rows))
+                batches.append(converted(batch, kinds, spec, parsed, shown, rows))
             rows += batch.num_rows
         if stream.quotes % 2:
             # The parser takes an open quote's rest of the file for a value; a row added at the end shows it.
@@ -76,6 +75,18 @@ def read_csv(file: BinaryIO, shown: str, spec: SourceSpec) -> tuple[pa.Table, li
         return pa.Table.from_batches(batches, pa.schema(list(kinds.items()))), extra
     inferred = arrow_csv.read_csv(text(), read_options, parse_options, convert_options())
     return inferred.cast(plain_schema(inferred.schema, shown)), extra
+
+
+def csv_columns(file: BinaryIO, shown: str, spec: SourceSpec) -> list[str]:
+    """The names in the header of a CSV file; nothing but its beginning is read.
+
+    Raises:
+        SourceError: there is no header, or it cannot be read or is none.
+    """
+    header = _header(Utf8Stream(file, shown, packed=shown.lower().endswith(".gz")), shown, spec.delimiter or ",")
+    if spec.columns is None:
+        _refuse_headless(header, shown)
+    return header
 
 
 def _broken(ragged: list[Any], shown: str, rows: int) -> SourceError:
@@ -119,15 +130,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _parsed(text: Any, kind: pa.DataType) -> Any:
-    """Text as values of a type; refuses what Arrow takes but would not write: 0x1F, and numbers that overflow."""
-    if pa.types.is_integer(kind) and pc.any(pc.match_substring(text, "x", ignore_case=True)).as_py():
-        raise pa.ArrowInvalid("hexadecimal")
-    values = pc.cast(text, kind)
-    if pa.types.is_floating(kind):
-        overflown = pc.and_(pc.is_inf(values), pc.match_substring_regex(text, "[0-9]"))
-        if pc.any(overflown).as_py():
-            raise pa.ArrowInvalid("beyond the range of a double")
-    return values

@@ -1,7 +1,8 @@
 """The `files` source: the files of one partition, found by a glob and read in the order of their paths.
 
-Here stand the pattern and its placeholders, the guard against files that change, and how the tables of
-several files become one. Reading one file is the business of `csv_file.py` and `parquet_file.py`.
+Here stand the pattern and its placeholders and the guard against files that change. How the tables of several files
+become one is in `file_parts.py`; reading one file is the business of `csv_file.py`, `parquet_file.py` and
+`jsonl_file.py`.
 """
 
 from __future__ import annotations
@@ -16,20 +17,19 @@ from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
 import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError, PartitionKeyError, SourceError
-from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.snapshots.conversion import shortened
 from batch_platform.snapshots.csv_file import read_csv
+from batch_platform.snapshots.file_parts import Part, agreed, filled, located, refuse_absent
+from batch_platform.snapshots.file_shape import FileShape, shape_of
+from batch_platform.snapshots.jsonl_file import read_jsonl
 from batch_platform.snapshots.parquet_file import read_parquet
 from batch_platform.snapshots.sources import Extract, SourceFile, SourceSpec
 
 if TYPE_CHECKING:
     from batch_platform.partitions import Window
-
-_CHUNK_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,29 @@ class FilesSource:
 
     def read(self, partition_key: str | None, window: Window | None) -> Extract:
         """All rows of all matching files, in the order of paths and rows; see `Source.read`."""
-        parts = [self._read_file(path) for path in self._paths(partition_key, window)]
+        parts = [self._read_file(path) for path in self.paths(partition_key, window)]
         if self.spec.columns is None:
-            parts = _agreed(parts)
+            parts = agreed(filled(parts) if self.spec.file_format == "jsonl" else parts)
+        refuse_absent(parts)
         return Extract(
-            pa.concat_tables([_located(part) for part in parts]),
+            pa.concat_tables([located(part) for part in parts]),
             tuple(part.file for part in parts),
             tuple(sorted({name for part in parts for name in part.extra_columns})),
         )
 
-    def _paths(self, partition_key: str | None, window: Window | None) -> list[Path]:
+    @property
+    def columns(self) -> dict[str, pa.DataType] | None:
+        """The declared columns with their types; None if the files decide."""
+        return self.spec.column_types
+
+    def paths(self, partition_key: str | None, window: Window | None) -> list[Path]:
+        """The partition's files in their order.
+
+        Raises:
+            SourceError: there is none, or one of them is no regular file.
+            PartitionKeyError: the key cannot stand in a path.
+            ConfigurationError: the pattern needs partitions, and the snapshot has none.
+        """
         pattern = expand(self.spec.files or "", partition_key, window, quote=escape)
         shown = expand(self.spec.files or "", partition_key, window, quote=str)
         # Unlike Path.glob, this takes absolute patterns and leaves hidden files (of unfinished writes) alone.
@@ -65,23 +78,23 @@ class FilesSource:
             raise SourceError(f"no file matches {shown!r}", fix=f"the nearest folder that exists is {folder}")
         return paths
 
+    def shape(self, path: Path) -> FileShape:
+        """What the beginning (of a Parquet file, the footer) tells of a file's columns; its rows are not read."""
+        return shape_of(path, self._shown(path), self.spec)
+
     def _shown(self, path: Path) -> str:
         inside = path.is_relative_to(self.base)
         text = (path.relative_to(self.base) if inside else path).as_posix()
         return text.encode("utf-8", "backslashreplace").decode()
 
-    def _read_file(self, path: Path) -> _Part:
-        read = read_csv if self.spec.file_format == "csv" else read_parquet
+    def _read_file(self, path: Path) -> Part:
         with unchanging(path, self._shown(path)) as (file, source_file):
+            if self.spec.file_format == "jsonl":
+                lines = read_jsonl(file, source_file.path, self.spec)
+                return Part(lines.table, source_file, lines.extra_columns, frozenset(lines.absent_columns))
+            read = read_csv if self.spec.file_format == "csv" else read_parquet
             table, extra_columns = read(file, source_file.path, self.spec)
-        return _Part(table, source_file, extra_columns)
-
-
-@dataclass(frozen=True)
-class _Part:
-    table: pa.Table
-    file: SourceFile
-    extra_columns: list[str]
+        return Part(table, source_file, extra_columns)
 
 
 def expand(pattern: str, partition_key: str | None, window: Window | None, *, quote: Callable[[str], str]) -> str:
@@ -154,39 +167,3 @@ def unchanging(path: Path, shown: str) -> Iterator[tuple[BinaryIO, SourceFile]]:
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _located(part: _Part) -> pa.Table:
-    rows = part.table.num_rows
-    # Slices of one short array: the path of a million rows takes the memory of one batch.
-    name = pa.array([part.file.path] * min(rows, _CHUNK_ROWS), pa.string())
-    names = [name.slice(0, min(_CHUNK_ROWS, rows - start)) for start in range(0, rows, _CHUNK_ROWS)]
-    numbered = part.table.append_column(pa.field(SOURCE_FILE, pa.string()), pa.chunked_array(names, type=pa.string()))
-    return numbered.append_column(pa.field(SOURCE_ROW, pa.int64()), pa.array(np.arange(1, rows + 1), pa.int64()))
-
-
-def _agreed(parts: list[_Part]) -> list[_Part]:
-    """The parts with one schema; a column without any value agrees with every type, and alone is text."""
-    settled: dict[str, tuple[pa.DataType, str]] = {}
-    names = parts[0].table.column_names
-    for part in parts:
-        if set(part.table.column_names) != set(names):
-            odd = sorted(set(part.table.column_names) ^ set(names))[0]
-            raise SourceError(
-                f"only one of this file and {parts[0].file.path} has the column {shortened(odd)!r}",
-                where=part.file.path,
-                fix="declare `columns`",
-            )
-        for field in part.table.schema:
-            kind, witness = settled.setdefault(field.name, (field.type, part.file.path))
-            if pa.types.is_null(kind):
-                settled[field.name] = (field.type, part.file.path)
-            elif not pa.types.is_null(field.type) and field.type != kind:
-                raise SourceError(
-                    f"column {field.name!r} is {field.type} here and {kind} in {witness}",
-                    where=part.file.path,
-                    fix="declare `columns`",
-                )
-    kinds = {name: pa.string() if pa.types.is_null(settled[name][0]) else settled[name][0] for name in names}
-    schema = pa.schema(list(kinds.items()))
-    return [_Part(part.table.select(names).cast(schema), part.file, part.extra_columns) for part in parts]

@@ -1,6 +1,6 @@
 """One Parquet file as a table: values are cast where nothing is lost, between types of one kind.
 
-No reader's error is passed on, since it may quote values. Checks that CSV and Parquet share are in
+No reader's error is passed on, since it may quote values. Checks that all formats share are in
 `conversion.py`.
 """
 
@@ -51,6 +51,24 @@ def read_parquet(file: BinaryIO, shown: str, spec: SourceSpec) -> tuple[pa.Table
     return pa.Table.from_batches(batches, pa.schema(list(kinds.items()))), extra
 
 
+def parquet_footer(file: BinaryIO, shown: str) -> tuple[pa.Schema, int]:
+    """The schema of a Parquet file and its number of rows; nothing but its footer is read.
+
+    Raises:
+        SourceError: it has none.
+    """
+    try:
+        parquet = pq.ParquetFile(file, coerce_int96_timestamp_unit="us")
+        return parquet.schema_arrow, parquet.metadata.num_rows
+    except (pa.ArrowException, OSError):
+        raise SourceError("truncated, damaged or no Parquet file", where=shown, fix="deliver the file again") from None
+
+
+def of_one_family(found: pa.DataType, kind: pa.DataType) -> bool:
+    """Whether values of the type that a file has may become values of another at all."""
+    return pa.types.is_null(found) or _family(found) == _family(kind)
+
+
 def _family(kind: Any) -> str:
     """The kind of a type, within which values may be cast; a type of no family is its own."""
     is_ = pa.types
@@ -68,7 +86,7 @@ def _family(kind: Any) -> str:
 
 
 def _refuse_other_family(name: str, found: pa.DataType, kind: pa.DataType, spec: SourceSpec, shown: str) -> None:
-    if spec.columns is not None and not pa.types.is_null(found) and _family(found) != _family(kind):
+    if spec.columns is not None and not of_one_family(found, kind):
         raise SourceError(
             f"column {name!r} is {shortened(str(found))}; expected {spec.columns[name]}",
             where=shown,

@@ -41,6 +41,9 @@ TYPES = {
 }
 """The names of column types, as DuckDB writes them; `DECIMAL(p,s)` is the one with parameters."""
 
+Format = Literal["csv", "parquet", "jsonl"]
+
+_EXTENSIONS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _DECIMAL = re.compile(r"DECIMAL\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 
 
@@ -107,6 +110,21 @@ def arrow_type(name: str) -> pa.DataType:
     raise ValueError(f"{name!r} is not a type; expected one of {', '.join(TYPES)}, DECIMAL(p,s) with s <= p <= 38")
 
 
+def type_name(kind: pa.DataType) -> str:
+    """An Arrow type as a declaration spells it; by Arrow's own name where none can."""
+    if pa.types.is_decimal128(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    return next((name for name, own in TYPES.items() if own == kind), str(kind))
+
+
+def format_of(path: str) -> Format | None:
+    """The format that a path's or a pattern's extension tells, upper or lower case; None if it tells none."""
+    path = path.lower()
+    text = path.removesuffix(".gz")
+    found = next((kind for extension, kind in _EXTENSIONS.items() if text.endswith(extension)), None)
+    return None if found == "parquet" and text != path else found
+
+
 class SourceSpec(BaseModel):
     """The `source:` of a snapshot: exactly one of `demo` and `files`, and how to read it."""
 
@@ -127,8 +145,10 @@ class SourceSpec(BaseModel):
         description="Path or glob of the partition's files, relative to the project's root. Placeholders: "
         "{partition_key}, {start:%Y-%m-%d}, {end:%Y-%m-%d} (strftime of the partition's bounds, in its own time zone).",
     )
-    format: Literal["csv", "parquet"] | None = Field(
-        None, description="Format of the files; by default from the extension: .csv, .csv.gz, .parquet."
+    format: Format | None = Field(
+        None,
+        description="Format of the files; by default from the extension: "
+        ".csv, .csv.gz, .parquet, .jsonl, .jsonl.gz, .ndjson, .ndjson.gz.",
     )
     columns: dict[str, str] | None = Field(
         None,
@@ -199,12 +219,12 @@ class SourceSpec(BaseModel):
                 raise ValueError(f"{name}: only for `files`; `{given[0]}` brings its own")
         found = self.file_format
         for name in ("delimiter", "null_values", "encoding"):
-            if found == "parquet" and getattr(self, name) is not None:
+            if found not in (None, "csv") and getattr(self, name) is not None:
                 raise ValueError(f"{name}: only for format csv; found {found}")
         return self
 
     @property
-    def file_format(self) -> Literal["csv", "parquet"] | None:
+    def file_format(self) -> Format | None:
         """The files' format: as declared, else from the pattern's extension; None if this is no `files`.
 
         Raises:
@@ -212,11 +232,10 @@ class SourceSpec(BaseModel):
         """
         if self.files is None or self.format is not None:
             return self.format
-        if self.files.lower().endswith((".csv", ".csv.gz")):
-            return "csv"
-        if self.files.lower().endswith(".parquet"):
-            return "parquet"
-        raise ValueError(f"format: cannot be told from {self.files!r}; expected csv or parquet")
+        found = format_of(self.files)
+        if found is None:
+            raise ValueError(f"format: cannot be told from {self.files!r}; expected csv, parquet or jsonl")
+        return found
 
     @property
     def column_types(self) -> dict[str, pa.DataType] | None:

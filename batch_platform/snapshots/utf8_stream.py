@@ -1,6 +1,6 @@
 """A text file as a stream of bytes: unpacked, and checked to be UTF-8 as they pass.
 
-What the text means is the business of its reader, `csv_file.py`.
+What the text means is the business of its readers, `csv_file.py` and `jsonl_file.py`.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from batch_platform.errors import ConfigurationError, first_line
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import PARTITION_COLUMN
+from batch_platform.sql.rendered import template_line
 from batch_platform.sql.walls import walled
 
 POSITION = {SOURCE_FILE: pa.string(), SOURCE_ROW: pa.int64()}
@@ -30,6 +31,9 @@ class Binder:
     def __init__(self) -> None:
         self._connection = walled()
         self._tables: dict[str, pa.Schema] = {}
+        self._schemas: set[str] = set()
+        self._spelled: dict[pa.DataType, str] = {}
+        self._read: dict[str, pa.DataType] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -42,22 +46,61 @@ class Binder:
         if self._tables.get(table) == schema:
             return
         stage, name = (quote_identifier(part) for part in table.split("/"))
-        self._connection.register("arriving", schema.empty_table())
-        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {stage}")
-        self._connection.execute(f"CREATE OR REPLACE TABLE {stage}.{name} AS SELECT * FROM arriving")
-        self._connection.unregister("arriving")
+        if stage not in self._schemas:
+            self._connection.execute(f"CREATE SCHEMA {stage}")
+            self._schemas.add(stage)
+        columns = ", ".join(f"{quote_identifier(field.name)} {self._duckdb_type(field.type)}" for field in schema)
+        self._connection.execute(f"CREATE OR REPLACE TABLE {stage}.{name} ({columns})")
         self._tables[table] = schema
 
-    def bind(self, sql: str, where: str) -> pa.Schema:
+    def bind(self, sql: str, where: str, template: str | None = None) -> pa.Schema:
         """The columns that a query yields, with their types.
 
+        Args:
+            sql: the query.
+            where: its file.
+            template: the text that it was rendered from, whose lines a person knows.
+
         Raises:
-            ConfigurationError: it cannot be bound, as `where:line: what` where DuckDB names the line.
+            ConfigurationError: it cannot be bound, as `where:line: what` where DuckDB names the line; or it is not one
+                query.
+        """
+        return pa.schema([pa.field(name, self._arrow_type(kind)) for name, kind in self.types(sql, where, template)])
+
+    def types(self, sql: str, where: str, template: str | None = None) -> list[tuple[str, str]]:
+        """The same with the names of DuckDB's types; a name may come twice.
+
+        Raises:
+            ConfigurationError: as `bind`.
         """
         try:
-            return self._connection.sql(sql).limit(0).to_arrow_table().schema
+            statements = self._connection.extract_statements(sql)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise ConfigurationError("the model is not one SELECT statement", where=where, fix="write one query")
+            found = self._connection.sql(sql)
         except duckdb.Error as error:
-            raise _refused(where, error) from None
+            raise _refused(where, self._placed(sql, error), sql, template) from None
+        return list(zip(found.columns, map(str, found.types), strict=True))
+
+    def _placed(self, sql: str, error: duckdb.Error) -> duckdb.Error:
+        """The same error with its line, which DuckDB tells of a statement that it is to run only."""
+        try:
+            self._connection.execute(f"EXPLAIN {sql}")
+        except duckdb.Error as placed:
+            return placed
+        return error
+
+    def _duckdb_type(self, kind: pa.DataType) -> str:
+        if kind not in self._spelled:
+            empty = pa.table({"x": pa.array([], kind)})
+            self._spelled[kind] = str(self._connection.from_arrow(empty).types[0])
+        return self._spelled[kind]
+
+    def _arrow_type(self, kind: str) -> pa.DataType:
+        if kind not in self._read:
+            empty = self._connection.sql(f"SELECT CAST(NULL AS {kind}) AS x LIMIT 0")
+            self._read[kind] = empty.to_arrow_table().schema.field(0).type
+        return self._read[kind]
 
 
 def bind_condition(sql: str, columns: pa.Schema, what: str) -> None:
@@ -87,10 +130,13 @@ def input_schema(columns: Mapping[str, pa.DataType], partitioned: bool) -> pa.Sc
     return pa.schema(list({**columns, **POSITION, **key}.items()))
 
 
-def _refused(place: str, error: duckdb.Error) -> ConfigurationError:
+def _refused(place: str, error: duckdb.Error, sql: str = "", template: str | None = None) -> ConfigurationError:
     line = re.search(r"^LINE (\d+):", str(error), re.MULTILINE)
     near = re.search(r"^(Candidate bindings|Did you mean)[: ]+(.*)$", str(error), re.MULTILINE)
-    where = f"{place}:{line[1]}" if line else place
+    at = int(line[1]) if line else 0
+    if line and template is not None:
+        at = template_line(template, sql, at)
+    where = f"{place}:{at}" if line else place
     return ConfigurationError(
         first_line(error), where=where, fix=f"did you mean {near[2].rstrip('?')}?" if near else ""
     )

@@ -1,7 +1,7 @@
-"""SQL models: templates with `source`, `ref`, `config` and `window`, compiled to one query for one partition.
+"""SQL models: what a template declares about itself, and the query that it compiles to for one partition.
 
-Belongs here: what a template may say and what it compiles to. Does not belong here: running the query
-(`build.py`) or judging its rows (`contract.py`).
+Belongs here: one model. Does not belong here: the project it stands in (`project.py`), running the query
+(`features/build.py`) or judging its rows (`contracts/`).
 
 A query never names files: `{{ source('snapshots', 'flights') }}` becomes the relation `"snapshots"."flights"`,
 which holds the permitted partitions and nothing else. Templates run in Jinja's sandbox.
@@ -9,26 +9,30 @@ which holds the permitted partitions and nothing else. Templates run in Jinja's 
 
 from __future__ import annotations
 
-import hashlib
-import re
+import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
-from jinja2 import StrictUndefined, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template
 
-from batch_platform.errors import ConfigurationError, first_line
+from batch_platform.errors import ConfigurationError
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import Window
-from batch_platform.sql.volatile import FIX, first_volatile
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_CONFIG = {"key", "lookback"}
+from batch_platform.sql.config import Materialization, ModelConfig, model_config
+from batch_platform.sql.language import Language
+from batch_platform.sql.macros import Macro
+from batch_platform.sql.rendered import content_digest, refuse_volatile, without_semicolons
+from batch_platform.sql.rendering import Bounds, Rendering, relation, render, table_name
+from batch_platform.sql.settings import Layer, laid_over
+from batch_platform.sql.templates import read_text, refuse
 
 PLACEHOLDER = "calendar:"
 """How the identifiers begin that stand for what differs between the partitions of a range."""
+
+ANY_WINDOW = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC))
+"""A window for reading and binding the template of a model with partitions."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,29 @@ class SqlModel:
         name: the file's name; the table is `features/<name>`.
         path: the file.
         template: its text.
-        inputs: the tables it reads, in order of first mention.
-        key: the columns that identify a row.
-        lookback: table -> how many of its newest known partitions are read; others are read at the same key.
+        inputs: the tables it reads, in order of first mention, in any branch that `is_incremental()` decides; its own
+            earlier rows (`this`) are none of them.
+        config: what it is configured to be.
+        reads_itself: whether it says `this`.
+        window_line: the line where it first says `window`; 0 where it does not.
+        digest: of all that decides about its rows beside its inputs: the template, the macros that it can reach, the
+            vars that it reads, and those settings that change rows. A comment in the template counts, as the text
+            is what a person reviewed.
     """
 
     name: str
     path: Path
     template: str
     inputs: tuple[str, ...]
-    key: tuple[str, ...]
-    lookback: Mapping[str, int]
+    config: ModelConfig
+    reads_itself: bool
+    window_line: int
+    digest: str
+    _lines: Mapping[str, int] = field(repr=False, hash=False, compare=False)
+    _language: Language = field(repr=False, hash=False, compare=False)
+    _given: Layer = field(repr=False, hash=False, compare=False)
+    _compiled: Template | None = field(repr=False, hash=False, compare=False)
+    _macros: tuple[Macro, ...] = field(repr=False, hash=False, compare=False)
 
     @property
     def table(self) -> str:
@@ -57,18 +73,40 @@ class SqlModel:
         return f"features/{self.name}"
 
     @property
-    def digest(self) -> str:
-        """A digest of the template; a comment counts, as the text is what a person reviewed."""
-        return hashlib.sha256(self.template.encode()).hexdigest()[:32]
+    def key(self) -> tuple[str, ...]:
+        """The columns that identify a row."""
+        return self.config.key
 
-    def compile(self, window: Window | None) -> str:
-        """The query for the partition with this window.
+    @property
+    def lookback(self) -> Mapping[str, int | str]:
+        """Table, or `this` -> how far back it is read; other tables are read at the same key."""
+        return self.config.lookback
+
+    def line_of(self, table: str) -> int:
+        """The line of the template where an input is first mentioned, by itself or through a macro; else 1."""
+        return self._lines.get(table, 1)
+
+    def compile(self, window: Window | None, *, incremental: bool = False) -> str:
+        """The query for the partition with this window, or of a model without partitions.
+
+        Args:
+            window: the partition's window; None for a model without partitions, which may not say `window`.
+            incremental: what `is_incremental()` says in a model without partitions. One with partitions that is
+                materialized `incremental` always adds to what there is.
 
         Raises:
             ConfigurationError: the template fails, or what it says gives another result each time: `file:line: ...`.
         """
-        sql = _render(self.path, self.template, _Mentions(), _literals(window))
-        _refuse_volatile(self.path, self.template, sql)
+        if window is None and self.window_line:
+            refuse(
+                self.path,
+                self.window_line,
+                "window is only there in a model with partitions",
+                "read a partitioned input, or leave window out",
+            )
+        always = window is not None and self.config.materialized is Materialization.INCREMENTAL
+        sql = self._text(relation, _literals(window) if window else None, incremental or always)
+        refuse_volatile(self.path, self.template, sql, self._macros)
         return sql
 
     def compile_range(self, windows: Iterable[Window]) -> str | None:
@@ -76,21 +114,30 @@ class SqlModel:
 
         Returns:
             The text, in which `placeholder(table)`, `placeholder("window_start")` and `placeholder("window_end")`
-            stand for what differs between partitions; None if for one of the windows the template says anything
-            else than this text with the partition's own values in their place.
+            stand for what differs between partitions; None if the model reads its own earlier partitions, or if for
+            one of the windows the template says anything else than this text with the partition's own values in
+            their place.
 
         Raises:
             ConfigurationError: the template fails.
         """
-        marks = _Window(placeholder("window_start"), placeholder("window_end"))
-        marked = _render(self.path, self.template, _Mentions(placeholder), marks)
-        plain = {placeholder(table): _relation(table) for table in self.inputs}
+        if self.reads_itself:
+            return None
+        incremental = self.config.materialized is Materialization.INCREMENTAL
+        marks = Bounds(placeholder("window_start"), placeholder("window_end"))
+        marked = self._text(placeholder, marks, incremental)
+        plain = {placeholder(table): relation(table) for table in self.inputs}
         for window in windows:
             own = _literals(window)
             values = plain | {marks.start: own.start, marks.end: own.end}
-            if fill(marked, values) != _render(self.path, self.template, _Mentions(), own):
+            if fill(marked, values) != self._text(relation, own, incremental):
                 return None
         return marked
+
+    def _text(self, spell: Callable[[str], str], bounds: Bounds | None, incremental: bool) -> str:
+        now = Rendering(self.path, self._language.tables, spell, bounds, incremental, self.table, self._given)
+        text = render(self._compiled, now) if self._compiled else self.template
+        return without_semicolons(text)
 
 
 def placeholder(name: str) -> str:
@@ -105,8 +152,12 @@ def fill(marked: str, values: Mapping[str, str]) -> str:
     return marked
 
 
+def _literals(window: Window) -> Bounds:
+    return Bounds(f"TIMESTAMPTZ '{window.start.isoformat()}'", f"TIMESTAMPTZ '{window.end.isoformat()}'")
+
+
 def load_models(folder: Path) -> list[SqlModel]:
-    """All models of a pipeline's folder, in the order of their names.
+    """All models of a folder without a project around it, in the order of their names.
 
     Raises:
         ConfigurationError: the folder is missing or has no models, or a model is wrong: `file:line: what`.
@@ -120,133 +171,56 @@ def load_models(folder: Path) -> list[SqlModel]:
 
 
 def load_model(path: Path) -> SqlModel:
-    """Read one model and find out what it reads, by rendering it once."""
-    if not _NAME.fullmatch(path.stem):
-        raise ConfigurationError(
-            f"{path.stem!r} is not a table name", where=str(path), fix="use lower case letters, digits and _"
-        )
-    try:
-        template = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError("is not UTF-8", where=f"{path}:{line}", fix="save it as UTF-8") from error
-    mentions = _Mentions()
-    sql = _render(path, template, mentions, _literals(None))
-    model = SqlModel(path.stem, path, template, tuple(mentions.tables), _key(path, mentions), _lookback(path, mentions))
-    _refuse_volatile(path, template, sql)
-    return model
+    """Read one model that stands in no project: it has no macros and no vars."""
+    return read_model(_bare(), path, {}, Materialization.TABLE)
 
 
-class _Mentions:
-    """Collects what a template says about itself while it renders."""
+def read_model(language: Language, path: Path, given: Layer, default: Materialization) -> SqlModel:
+    """Read a model and find out what it reads, by rendering it once for each answer of `is_incremental()`.
 
-    def __init__(self, spell: Callable[[str], str] | None = None) -> None:
-        self.spell = spell or _relation
-        self.tables: list[str] = []
-        self.config: dict[str, object] = {}
+    Args:
+        language: the project's names, macros and vars.
+        path: its file; without its suffix it is the model's name.
+        given: what the project file and the property file say about it.
+        default: how its rows are kept where nothing is said.
 
-    def source(self, stage: str, name: str) -> str:
-        if stage != "snapshots":
-            raise ConfigurationError(f"source({stage!r}, ...) is unknown", fix="use source('snapshots', '<name>')")
-        return self._mention("snapshots", name)
-
-    def ref(self, name: str) -> str:
-        return self._mention("features", name)
-
-    def configure(self, **settings: object) -> str:
-        unknown = sorted(settings.keys() - _CONFIG)
-        if unknown:
-            raise ConfigurationError(f"config() has no {unknown[0]!r}", fix=f"it takes {', '.join(sorted(_CONFIG))}")
-        self.config |= settings
-        return ""
-
-    def _mention(self, stage: str, name: str) -> str:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigurationError(f"{name!r} is not a table name", fix="use lower case letters, digits and _")
-        if f"{stage}/{name}" not in self.tables:
-            self.tables.append(f"{stage}/{name}")
-        return self.spell(f"{stage}/{name}")
-
-
-def _relation(table: str) -> str:
-    return ".".join(quote_identifier(part) for part in table.split("/"))
-
-
-@dataclass(frozen=True)
-class _Window:
-    """`window.start` and `window.end` as a template sees them: SQL expressions."""
-
-    start: str
-    end: str
-
-
-def _literals(window: Window | None) -> _Window:
-    """A partition's window as literals; fixed dates while a model is only being read."""
-    start = window.start.isoformat() if window else "2000-01-01T00:00:00+00:00"
-    end = window.end.isoformat() if window else "2000-01-02T00:00:00+00:00"
-    return _Window(f"TIMESTAMPTZ '{start}'", f"TIMESTAMPTZ '{end}'")
+    Raises:
+        ConfigurationError: the model is wrong: `file:line: what`.
+    """
+    table_name(path.stem, str(path))
+    text = read_text(path)
+    template, macros = language.template(text, path)
+    table, bounds = f"features/{path.stem}", _literals(ANY_WINDOW)
+    found: list[Rendering] = []
+    for incremental in (False, True):
+        now = Rendering(path, language.tables, relation, bounds, incremental, table, given)
+        refuse_volatile(path, text, render(template, now) if template else text, macros)
+        found.append(now)
+        if not now.asked_incremental:
+            break
+    if {name: s.value for name, s in found[0].settings.items()} != {n: s.value for n, s in found[-1].settings.items()}:
+        refuse(path, 1, "config() says something else where is_incremental() is true", "say the same in both")
+    lines = {table: line for now in reversed(found) for table, line in now.found.items()}
+    inputs = tuple(dict.fromkeys(table for now in found for table in now.found))
+    config = model_config(laid_over([given, found[0].settings]), inputs, default)
+    variables = {name: value for now in found for name, value in now.variables.items()}
+    return SqlModel(
+        name=path.stem,
+        path=path,
+        template=text,
+        inputs=inputs,
+        config=config,
+        reads_itself=any(now.reads_itself for now in found),
+        window_line=max(now.window_line for now in found),
+        digest=content_digest(text, macros, variables, config),
+        _lines=lines,
+        _language=language,
+        _given=given,
+        _compiled=template,
+        _macros=tuple(macros),
+    )
 
 
-def _render(path: Path, template: str, mentions: _Mentions, window: _Window) -> str:
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-    names = {
-        "source": mentions.source,
-        "ref": mentions.ref,
-        "config": mentions.configure,
-        "window": window,
-    }
-    try:
-        return environment.from_string(template).render(names)
-    except TemplateSyntaxError as error:
-        _refuse(path, error.lineno, error.message or "syntax error")
-    except Exception as error:  # a template is the user's program: it may divide by zero as well as name what is not
-        _refuse(path, _template_line(error), first_line(error))
-
-
-def _refuse(path: Path, line: int, message: str) -> NoReturn:
-    raise ConfigurationError(message, where=f"{path}:{line}") from None
-
-
-def _refuse_volatile(path: Path, template: str, sql: str) -> None:
-    """Refuse what gives another result each time, at the line of the template that says it."""
-    found = first_volatile(sql, str(path))
-    if found:
-        word, at = found
-        said, lines = sql.split("\n")[at - 1], [line.lower() for line in template.split("\n")]
-        places = [number for number, line in enumerate(lines, 1) if line == said.lower()]
-        places += [number for number, line in enumerate(lines, 1) if word in line]
-        _refuse(path, places[0] if places else 1, f"{word} gives another result each time ({FIX})")
-
-
-def _template_line(error: BaseException) -> int:
-    """The line of the template in which an error was raised: Jinja maps its frames to template lines."""
-    line, trace = 1, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<template>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def _key(path: Path, mentions: _Mentions) -> tuple[str, ...]:
-    key = mentions.config.get("key")
-    if not isinstance(key, list | tuple) or not key or not all(isinstance(name, str) for name in key):
-        raise ConfigurationError(
-            "the model names no key", where=f"{path}:1", fix="add {{ config(key=['column', ...]) }}"
-        )
-    return tuple(key)
-
-
-def _lookback(path: Path, mentions: _Mentions) -> dict[str, int]:
-    declared = mentions.config.get("lookback", {})
-    if not isinstance(declared, Mapping):
-        raise ConfigurationError("lookback is not a mapping", where=f"{path}:1", fix="lookback={'table': 28}")
-    found: dict[str, int] = {}
-    for name, count in declared.items():
-        table = next((table for table in mentions.tables if table.split("/")[1] == name), None)
-        if table is None:
-            raise ConfigurationError(f"lookback names {name!r}, which the model does not read", where=f"{path}:1")
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ConfigurationError(f"lookback of {name!r} is {count!r}", where=f"{path}:1", fix="use 1 or more")
-        found[table] = count
-    return found
+@functools.cache
+def _bare() -> Language:
+    return Language.of("", {}, ())

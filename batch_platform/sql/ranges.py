@@ -1,16 +1,16 @@
 """A model's query for many partitions at once, where that is safe.
 
 In a range the rows of all partitions stand in one connection, and each partition sees its own through correlated
-table macros. That hides the others only from a query that names its inputs and nothing else, so only such a query
-runs over a range; any other runs for one partition at a time, with only that partition's rows in the connection.
+table macros. That hides the others only from a query that names its inputs and nothing else (`names.py`), so only
+such a query runs over a range; any other runs for one partition at a time, with only that partition's rows at hand.
 
-Belongs here: that judgement, and the query's text. Does not belong here: running it (`sandbox.py`).
+Belongs here: the text of such a query. Does not belong here: running it (`features/sandbox.py`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import TokenType, exp
@@ -19,83 +19,132 @@ from sqlglot.tokenizer_core import Token
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import Window
 from batch_platform.sql.model import PLACEHOLDER, SqlModel, fill, placeholder
+from batch_platform.sql.names import names_only, parsed_query, without_end
 
 CALENDAR = "_calendar"
-"""One row for each partition to be computed: its key, its window, and the stretch of each input it may read."""
+"""One row for each partition to be computed: its number in the order of the keys, and its window."""
 
-KEY, START, END = (f"{PLACEHOLDER}{name}" for name in ("key", "window_start", "window_end"))
-"""Columns of the calendar."""
+NUMBER, START, END = (f"{PLACEHOLDER}{name}" for name in ("number", "window_start", "window_end"))
+"""Columns of the calendar, and parameters of every table macro: what a relation shows depends on these alone."""
 
-_HARMLESS = (exp.Unnest, exp.GenerateSeries, exp.ExplodingGenerateSeries, exp.Subquery, exp.Values, exp.Paren)
-_CATALOG = re.compile(r"(duckdb|pragma|sqlite|pg)_|.*/")  # names that mean something where a query does not define them
-
-
-def first_and_last(table: str) -> tuple[str, str]:
-    """The calendar's columns that hold the first and the last partition of an input that a partition may see."""
-    return f"{PLACEHOLDER}first:{table}", f"{PLACEHOLDER}last:{table}"
+Rewrite = Callable[[str], str]
+"""What is done with a query's text before its placeholders are filled."""
 
 
-def range_query(model: SqlModel, windows: Iterable[Window]) -> str | None:
-    """The model's rows for every row of `CALENDAR`, in the order of the keys; the key is the first column.
+@dataclass(frozen=True)
+class RangeQuery:
+    """A model's query for every row of `CALENDAR`.
 
-    An input becomes a call of the table macro of its name with the stretch that the calendar's row permits, an end
-    of the window a column of the calendar.
+    Args:
+        macros: statements that make a macro of each view that the model reads, in the order of need.
+        body: the query for one row of the calendar.
+    """
+
+    macros: tuple[str, ...]
+    body: str
+
+    @staticmethod
+    def relation_of(table: str) -> str:
+        """What a stored table is to a row of the calendar, where `columns` of `text` read one."""
+        return macro_call(table, [_column(name) for name in (NUMBER, START, END)])
+
+    def text(self, columns: str = "model.*", order: Sequence[str] = ()) -> str:
+        """The rows of all partitions, in the order of their numbers, which are the first column, and then of `order`.
+
+        Args:
+            columns: what is selected of the relation `model`, which holds one partition's rows.
+            order: further columns to sort by, as SQL.
+        """
+        number = _column(NUMBER)
+        rows = self.body if columns == "model.*" else f"SELECT {columns} FROM (\n{self.body}\n) AS model"
+        return (
+            f"SELECT {number} AS {quote_identifier(NUMBER)}, model.* FROM {CALENDAR}, LATERAL (\n{rows}\n) AS model "
+            f"ORDER BY {', '.join([number, *order])}"
+        )
+
+
+def range_query(
+    model: SqlModel, windows: Iterable[Window], views: Sequence[SqlModel] = (), rewrite: Rewrite = str
+) -> RangeQuery | None:
+    """The model's query for a range.
+
+    An input becomes a call of the table macro of its name, an end of the window a column of the calendar.
+
+    Args:
+        model: the model.
+        windows: those of the partitions.
+        views: models that are not stored and that it reads, each after those that it reads itself.
+        rewrite: what is done with each text, whose placeholders are still in it.
 
     Returns:
-        The query, None if the model cannot run so: it names more than its inputs, or its template looks at the
-        window or at the name of an input instead of only writing it into the query.
+        The query, None if the model or a view cannot run so: it names more than its inputs, or its template looks
+        at the window or at the name of an input instead of only writing it into the query.
 
     Raises:
-        ConfigurationError: the template fails.
+        ConfigurationError: a template fails.
     """
-    marked = model.compile_range(windows)
-    if marked is None:
-        return None
-    try:
-        tokens = sqlglot.tokenize(marked, read="duckdb")
-        while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
-            marked = marked[: tokens.pop().start]
-        statements = sqlglot.parse(marked, read="duckdb")
-    except sqlglot.errors.SqlglotError:
-        return None
-    only = statements[0] if len(statements) == 1 else None
-    marks = {f"{PLACEHOLDER}{table}" for table in model.inputs}
-    if not isinstance(only, exp.Query) or not _names_only(only, marks) or not _marks_are_names(marked, tokens):
-        return None
-    values = {placeholder(table): macro_call(table) for table in model.inputs}
-    values |= {quote_identifier(name): _column(name) for name in (START, END)}
-    return (
-        f"SELECT {_column(KEY)} AS {quote_identifier(KEY)}, model.* "
-        f"FROM {CALENDAR}, LATERAL (\n{fill(marked, values)}\n) AS model ORDER BY {_column(KEY)}"
+    windows = list(windows)
+    texts = []
+    for member in (*views, model):
+        marked = _marked(member, windows)
+        if marked is None:
+            return None
+        texts.append(rewrite(marked))
+    columns = [_column(name) for name in (NUMBER, START, END)]
+    parameters = [quote_identifier(name) for name in (NUMBER, START, END)]
+    macros = tuple(
+        f"CREATE OR REPLACE MACRO {relation_name(view.table)}({', '.join(parameters)}) AS TABLE\n"
+        f"{_called(text, view.inputs, parameters)}"
+        for view, text in zip(views, texts, strict=False)
     )
+    body = fill(texts[-1], dict(zip(parameters[1:], columns[1:], strict=True)))
+    return RangeQuery(macros, _called(body, model.inputs, columns))
 
 
-def macro_call(table: str) -> str:
-    """What an input's partitions are to a row of the calendar: a relation."""
-    relation = ".".join(quote_identifier(part) for part in table.split("/"))
-    return f"{relation}({', '.join(_column(name) for name in first_and_last(table))})"
+def macro_call(table: str, arguments: Sequence[str]) -> str:
+    """What an input is to a row of the calendar: a relation."""
+    return f"{relation_name(table)}({', '.join(arguments)})"
+
+
+def relation_name(table: str) -> str:
+    """`"stage"."name"`: a table as SQL names it."""
+    return ".".join(quote_identifier(part) for part in table.split("/"))
 
 
 def _column(name: str) -> str:
     return f"{CALENDAR}.{quote_identifier(name)}"
 
 
-def _names_only(query: exp.Query, marks: set[str]) -> bool:
-    """Whether a query's every relation is one of these names, or defined in the query itself."""
-    own = {cte.alias_or_name.lower() for cte in query.find_all(exp.CTE)}
-    own = {name for name in own if not _CATALOG.match(name)}
-    for place in query.find_all(exp.From, exp.Join, exp.Lateral):
-        if not isinstance(place.this, (exp.Table, exp.Lateral, *_HARMLESS)):
-            return False
-    for table in query.find_all(exp.Table):
-        source = table.this
-        if isinstance(source, _HARMLESS):
-            continue
-        if not isinstance(source, exp.Identifier) or table.db or table.catalog:
-            return False
-        if source.name not in marks and source.name.lower() not in own:
-            return False
-    return query.find(exp.Command, exp.Describe, exp.Show, exp.Summarize, exp.Pragma) is None
+def _marked(model: SqlModel, windows: Sequence[Window]) -> str | None:
+    """The template's text with placeholders, without what may follow its end; None where it cannot run in a range."""
+    marked = model.compile_range(windows)
+    if marked is None:
+        return None
+    try:
+        marked, tokens = without_end(marked)
+    except sqlglot.errors.SqlglotError:
+        return None
+    query = parsed_query(marked)
+    permitted = {("", f"{PLACEHOLDER}{table}") for table in model.inputs}
+    if query is None or not names_only(query, permitted) or not _marks_are_names(marked, tokens):
+        return None
+    return marked
+
+
+def _called(marked: str, inputs: Iterable[str], arguments: Sequence[str]) -> str:
+    """A text whose inputs are calls of macros.
+
+    A call has no name of its own, as a table has: where the text gives none, it gets the table's.
+    """
+    query = parsed_query(marked)
+    names = {f"{PLACEHOLDER}{table}": table.split("/")[1] for table in inputs}
+    places: dict[int, str] = {}
+    for table in query.find_all(exp.Table) if query else ():
+        if isinstance(table.this, exp.Identifier) and table.this.name in names and not table.alias:
+            places[table.this.meta["end"] + 1] = f" AS {quote_identifier(names[table.this.name])}"
+    for place in sorted(places, reverse=True):
+        marked = marked[:place] + places[place] + marked[place:]
+    return fill(marked, {placeholder(table): macro_call(table, arguments) for table in inputs})
 
 
 def _marks_are_names(marked: str, tokens: Iterable[Token]) -> bool:

@@ -49,9 +49,15 @@ def first_volatile(sql: str, where: str) -> tuple[str, int] | None:
         ConfigurationError: at `where`: the text is not SQL.
     """
     try:
-        tokens = sqlglot.tokenize(sql, read="duckdb")
+        return _first_volatile(sql)
     except sqlglot.errors.SqlglotError as error:
         raise ConfigurationError(f"is not SQL: {first_line(error)}", where=where) from None
+
+
+# A model's text is looked at when it is read and again when it is compiled.
+@functools.lru_cache(maxsize=1024)
+def _first_volatile(sql: str) -> tuple[str, int] | None:
+    tokens = sqlglot.tokenize(sql, read="duckdb")
     for place, token in enumerate(tokens):
         if _is_volatile(tokens, place):
             return token.text.lower(), token.line

@@ -18,11 +18,11 @@ from batch_platform.automation import catch_up
 from batch_platform.automation.catch_up import (
     RunFailedError,
     Wanted,
-    load_definitions,
     materialize,
     missing,
     refuse_missing,
 )
+from batch_platform.automation.location import load_definitions
 from batch_platform.automation.reporting import asset_key
 from batch_platform.errors import ConfigurationError
 from batch_platform.lake.commit import replace_partitions

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from batch_platform.automation.catch_up import load_definitions
+from batch_platform.automation.location import load_definitions
 from batch_platform.features.build import build
 from batch_platform.features.component import feature_tables
 from batch_platform.features.definition import FeatureTable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_platform.automation.catch_up import load_definitions
+from batch_platform.automation.location import load_definitions
 from batch_platform.features.build import build
 from batch_platform.features.component import feature_tables
 from batch_platform.features.definition import FeatureTable

@@ -10,6 +10,7 @@ import polars as pl
 
 from batch_platform.contracts.contract import Contract, Verdict
 from batch_platform.contracts.schema_yml import load_contracts
+from batch_platform.sql.properties import Entry, load_properties
 
 FLIGHTS = """\
 version: 2
@@ -47,6 +48,11 @@ models:
 def contract_of(folder: Path, text: str) -> Contract:
     (folder / "schema.yml").write_text(text, encoding="utf-8")
     return next(iter(load_contracts(folder).values()))
+
+
+def entry_of(folder: Path, text: str) -> Entry:
+    (folder / "schema.yml").write_text(text, encoding="utf-8")
+    return load_properties([folder]).models["m"]
 
 
 def one_column(folder: Path, data_type: str, tests: str = "", model_tests: str = "") -> Contract:
@@ -88,6 +94,39 @@ def flights(**changes: list[Any]) -> pl.DataFrame:
 
 def broken_rows(verdict: Verdict) -> dict[int, str]:
     return dict(zip(verdict.rejected["_source_row"], verdict.rejected["_rules"], strict=True))
+
+
+EVERY_RULE = """\
+models:
+  - name: m
+    data_tests:
+      - unique_combination_of_columns: {combination_of_columns: [n, s]}
+      - unique_combination_of_columns: {combination_of_columns: [x, day]}
+      - expression_is_true: {expression: "n <> 3"}
+      - expression_is_true: {expression: "s::integer > 0 and s::integer < 5"}
+      - expression_is_true: {expression: "s::integer < n", name: text below number}
+      - expression_is_true: {expression: "hour(moment) < 12 or flag"}
+    columns:
+      - {name: n, data_type: INTEGER, data_tests: [not_null, unique, {range: {min: 0, max: 4}}]}
+      - name: x
+        data_type: DOUBLE
+        data_tests: [not_null, unique, {range: {max: 1}}, {accepted_values: {values: [0]}}]
+      - {name: y, data_type: FLOAT, data_tests: [{range: {min: 0.1}}]}
+      - name: s
+        data_type: VARCHAR
+        data_tests:
+          - not_null
+          - unique
+          - accepted_values: {values: ["", "1", ü]}
+          - matches: {regex: "^[^b]*$"}
+          - string_length: {max: 1}
+      - {name: flag, data_type: BOOLEAN, data_tests: [{accepted_values: {values: [true]}}]}
+      - name: price
+        data_type: DECIMAL(4,1)
+        data_tests: [{range: {min: 0.5}}, {accepted_values: {values: [0.5, 2]}}]
+      - {name: day, data_type: DATE, data_tests: [not_null, {range: {min: 2025-01-06}}]}
+      - {name: moment, data_type: TIMESTAMPTZ, data_tests: [{range: {max: 2025-01-06T12:00:00Z}}]}
+"""
 
 
 NOON = dt.datetime(2025, 1, 6, 12, tzinfo=dt.UTC)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
-from batch_platform.contracts.column_types import canonical, instead_of
-from batch_platform.errors import ConfigurationError
+from batch_platform.contracts.column_types import canonical, holds, instead_of, storage
 from batch_platform_tests.contracts.examples import (
     one_column,
 )
@@ -33,9 +34,33 @@ def test_synonyms_of_a_type_are_one_type(tmp_path: Path, spelled: str, canonical
     assert pl.Series([], dtype=column.polars_type).to_arrow().type in (stored, pa.large_string())
 
 
-def test_a_timestamp_without_zone_is_told_what_to_use(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="use TIMESTAMPTZ"):
-        one_column(tmp_path, "TIMESTAMP")
+def test_a_timestamp_without_zone_stays_without(tmp_path: Path) -> None:
+    column = one_column(tmp_path, "datetime").column("c")
+    assert (column.data_type, column.arrow_type) == ("TIMESTAMP", pa.timestamp("us"))
+
+
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+
+
+@pytest.mark.parametrize("data_type", [*INTEGERS, "FLOAT", "DECIMAL(4,2)", "DECIMAL(20,0)", "DATE", "VARCHAR"])
+@pytest.mark.parametrize("wider", [*INTEGERS, "FLOAT", "DOUBLE", "DECIMAL(4,2)", "DECIMAL(6,3)", "DECIMAL(38,0)"])
+def test_a_type_that_holds_another_changes_no_value_of_it(data_type: str, wider: str) -> None:
+    stored, target = storage(data_type)[0], storage(wider)[0]
+    if not (stored.is_numeric() and target.is_numeric()):
+        assert not holds(wider, data_type)
+        return
+    if stored.is_integer():
+        lowest, highest = pl.select(stored.min().alias("low"), stored.max().alias("high")).row(0)
+        values = [lowest, lowest + 1, 0, highest - 1, highest]
+    elif stored.is_float():
+        values = [0.1, -3.5, 3.0e38]
+    else:
+        digits = Decimal("9" * int(stored.precision)).scaleb(-int(stored.scale))  # type: ignore[attr-defined]
+        values = [-digits, digits, digits - 1]
+    series = pl.Series(values, dtype=stored)
+    kept = series.cast(target, strict=False)
+    same = kept.null_count() == 0 and [Fraction(v) for v in kept] == [Fraction(v) for v in series]
+    assert holds(wider, data_type) is same
 
 
 def test_a_type_has_one_name_or_advice() -> None:

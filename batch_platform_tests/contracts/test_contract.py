@@ -9,7 +9,9 @@ import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
 from batch_platform.contracts.contract import Role
-from batch_platform.contracts.rules import NotNull, Range, RowCount, Unique
+from batch_platform.contracts.rules import NotNull, Range
+from batch_platform.contracts.set_rules import Unique
+from batch_platform.contracts.table_rules import RowCount
 from batch_platform.errors import ConfigurationError
 from batch_platform_tests.contracts.examples import (
     FLIGHTS,

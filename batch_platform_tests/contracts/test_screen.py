@@ -18,39 +18,8 @@ from batch_platform.contracts.rules import Matches
 from batch_platform.contracts.screen import suspects
 from batch_platform.contracts.validation import judge, validate
 from batch_platform.errors import ContractError
-from batch_platform_tests.contracts.examples import contract_of, one_column, rows_of
+from batch_platform_tests.contracts.examples import EVERY_RULE, contract_of, one_column, rows_of
 
-EVERY_RULE = """\
-models:
-  - name: m
-    data_tests:
-      - unique_combination_of_columns: {combination_of_columns: [n, s]}
-      - unique_combination_of_columns: {combination_of_columns: [x, day]}
-      - expression_is_true: {expression: "n <> 3"}
-      - expression_is_true: {expression: "s::integer > 0 and s::integer < 5"}
-      - expression_is_true: {expression: "s::integer < n", name: text below number}
-      - expression_is_true: {expression: "hour(moment) < 12 or flag"}
-    columns:
-      - {name: n, data_type: INTEGER, data_tests: [not_null, unique, {range: {min: 0, max: 4}}]}
-      - name: x
-        data_type: DOUBLE
-        data_tests: [not_null, unique, {range: {max: 1}}, {accepted_values: {values: [0]}}]
-      - {name: y, data_type: FLOAT, data_tests: [{range: {min: 0.1}}]}
-      - name: s
-        data_type: VARCHAR
-        data_tests:
-          - not_null
-          - unique
-          - accepted_values: {values: ["", "1", ü]}
-          - matches: {regex: "^[^b]*$"}
-          - string_length: {max: 1}
-      - {name: flag, data_type: BOOLEAN, data_tests: [{accepted_values: {values: [true]}}]}
-      - name: price
-        data_type: DECIMAL(4,1)
-        data_tests: [{range: {min: 0.5}}, {accepted_values: {values: [0.5, 2]}}]
-      - {name: day, data_type: DATE, data_tests: [not_null, {range: {min: 2025-01-06}}]}
-      - {name: moment, data_type: TIMESTAMPTZ, data_tests: [{range: {max: 2025-01-06T12:00:00Z}}]}
-"""
 NOON = dt.datetime(2025, 1, 6, 12, tzinfo=dt.UTC)
 # Few values each, and most of them good: partitions that keep all rules must come up as often as those that do not.
 VALUES = st.fixed_dictionaries(
@@ -67,9 +36,24 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture
-def contract(tmp_path: Path) -> Contract:
-    return contract_of(tmp_path, EVERY_RULE)
+OPTIONS = {
+    "{range: {min: 0, max: 4}}": '{range: {min: 0, max: 4, inclusive: false, where: "x < 1 or s is null"}}',
+    "{range: {min: 0.1}}": '{range: {min: 0.1, where: "s::integer > 0", severity: warn}}',
+    '{expression: "n <> 3"}': '{expression: "n <> 3", where: flag, severity: warn}',
+    '{expression: "s::integer < n",': '{expression: "s::integer < n", where: "s::integer <> 1",',
+    "[n, s]}": "[n, s], where: \"s <> 'b'\"}",
+    "[x, day]}": "[x, day], severity: warn}",
+    "[not_null, unique, {range": "[{not_null: {where: \"s = '1'\"}}, unique, {range",
+}
+
+
+@pytest.fixture(params=["plain", "with options"])
+def contract(tmp_path: Path, request: pytest.FixtureRequest) -> Contract:
+    text = EVERY_RULE
+    for plain, optional in OPTIONS.items() if request.param == "with options" else ():
+        assert plain in text
+        text = text.replace(plain, optional)
+    return contract_of(tmp_path, text)
 
 
 def partition(contract: Contract, rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -77,23 +61,27 @@ def partition(contract: Contract, rows: list[dict[str, Any]]) -> pl.DataFrame:
     return rows_of({name: [row[name] for row in rows] for name in schema}, schema)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(VALUES, max_size=4))
 def test_screen_and_pandera_agree_on_every_rule(contract: Contract, rows: list[dict[str, Any]]) -> None:
     frame = partition(contract, rows)
     full = judge(frame, contract, contract.row_rules)
+    told = full.broken | full.warned
     assert [rule.name for rule in suspects(frame, contract)] == [
-        rule.name for rule in contract.row_rules if rule.name in full.broken
+        rule.name for rule in contract.row_rules if rule.name in told
     ]
     screened = validate(frame, contract)
-    assert screened.broken == full.broken
+    assert (screened.broken, screened.warned) == (full.broken, full.warned)
+    assert not set(full.warned) & {name for names in full.rejected["_rules"] for name in names.split(";")}
+    for rule in contract.row_rules:
+        assert told.get(rule.name, 0) == frame.height - rule.passes(frame).sum()
     assert screened.valid.equals(full.valid) and screened.rejected.equals(full.rejected)
     assert screened.rejected.schema == full.rejected.schema
 
 
 def test_a_clean_partition_has_no_suspects(contract: Contract) -> None:
     good = {
-        "n": 4,
+        "n": 2,
         "x": 0.0,
         "y": 1.0,
         "s": "1",

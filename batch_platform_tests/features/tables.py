@@ -6,16 +6,21 @@ those from 4 to 2 days back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 
 from batch_platform.contracts.schema_yml import load_contracts
+from batch_platform.errors import BatchPlatformError
 from batch_platform.features.build import build
 from batch_platform.features.definition import FeatureTable
+from batch_platform.features.pieces import Piece, Shown
 from batch_platform.features.quarantine import Tolerance
+from batch_platform.features.query import Failed
+from batch_platform.features.sandbox import Sandbox
 from batch_platform.lake.provenance import METADATA_KEY, Provenance
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
@@ -106,7 +111,11 @@ def feature_table(folder: Path, sql: str = SQL, contract: str = CONTRACT, stop_a
     (folder / "flight_delays.sql").write_text(sql)
     (folder / "schema.yml").write_text(contract)
     model = load_model(folder / "flight_delays.sql")
-    readings = tuple(reading(TIMELINES[table], model.lookback.get(table), CALENDAR, KNOWN_AT) for table in model.inputs)
+    readings = tuple(
+        reading(TIMELINES[table], model.lookback.get(table), CALENDAR, KNOWN_AT)
+        for table in model.inputs
+        if table in TIMELINES
+    )
     contracts = load_contracts(folder)
     return FeatureTable(model, contracts["flight_delays"], CALENDAR, KNOWN_AT, readings, Tolerance.parse(stop_above))
 
@@ -114,6 +123,44 @@ def feature_table(folder: Path, sql: str = SQL, contract: str = CONTRACT, stop_a
 def built(features: FeatureTable, lake: Lake, keys: Sequence[str]) -> list[PartitionOutcome]:
     """Build partitions, as a step would."""
     return build(features, lake, keys, RUN, Meter(0.04))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a query gave for one partition, put together again."""
+
+    rows: pa.Table
+    shown: Shown
+
+
+def answers(pieces: Iterable[Piece | Failed]) -> dict[str, Answer | BatchPlatformError]:
+    """Each partition's rows, or the error that its query ended in; pieces say rightly where they stand."""
+    found: dict[str, Answer | BatchPlatformError] = {}
+    parts: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, Failed):
+            found[piece.key] = piece.error
+            continue
+        parts = [piece] if piece.first else [*parts, piece]
+        assert {part.key for part in parts} == {piece.key} and piece.key not in found
+        if piece.last:
+            found[piece.key] = Answer(pa.concat_tables(part.rows for part in parts), piece.shown)
+            parts = []
+    return found
+
+
+def answers_of_range(sandbox: Sandbox, windows: Mapping[str, Window]) -> dict[str, Answer] | None:
+    """What a range gives in one pass, if it can."""
+    pieces = sandbox.query_range(windows)
+    found = None if pieces is None else answers(chain.from_iterable(pieces))
+    return None if found is None else {key: item for key, item in found.items() if isinstance(item, Answer)}
+
+
+def answer_of(sandbox: Sandbox, key: str, window: Window) -> Answer:
+    """What one partition gives by itself."""
+    found = answers(chain.from_iterable(sandbox.query(key, window)))[key]
+    assert isinstance(found, Answer)
+    return found
 
 
 def last_commit(lake: Lake, table: str) -> Provenance:

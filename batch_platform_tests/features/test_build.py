@@ -111,7 +111,7 @@ def test_an_error_that_may_pass_ends_the_run_and_changes_nothing(
     put_days(lake)
     features = feature_table(tmp_path / "sql")
     error = ContractError("busy", transient=True)
-    monkeypatch.setattr(module, "query", lambda *given: [*queries.query(*given)][:1] + [(DAY, error)])
+    monkeypatch.setattr(module, "query", lambda *given: [*queries.query(*given)][:1] + [queries.Failed(DAY, error)])
     with pytest.raises(ContractError) as caught:
         built(features, lake, [DAYS[4], DAY])
     assert caught.value is error and versions(lake) == (-1, -1)

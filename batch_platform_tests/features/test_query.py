@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from batch_platform.errors import ConfigurationError
+from batch_platform.errors import BatchPlatformError, ConfigurationError
 from batch_platform.features import query as module
+from batch_platform.features.definition import FeatureTable
 from batch_platform.features.inputs import Inputs
 from batch_platform.features.query import query
-from batch_platform.features.sandbox import Answer
+from batch_platform.features.sandbox import Sandbox
+from batch_platform.features.selection import Selection
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
-from batch_platform_tests.features.tables import DAYS, FLIGHTS, SQL, feature_table, put, put_days
+from batch_platform.resources import LEAST_MEMORY, Resources
+from batch_platform_tests.features.tables import DAYS, FLIGHTS, SQL, Answer, answers, feature_table, put, put_days
+
+Results = dict[str, Answer | BatchPlatformError]
+
+
+def results(features: FeatureTable, inputs: Inputs, keys: Sequence[str], memory: int | None = None) -> Results:
+    """Each partition with its answer or its error, in the order in which they come."""
+    resources = Resources(memory)
+    with closing(
+        Sandbox(features.model, features.readings, inputs.opened, (), Selection(features.model.key), resources)
+    ) as sandbox:
+        return answers(query(sandbox, inputs, keys, features.calendar))
+
 
 FAILING = SQL.replace("flights.distance_miles", "CAST(substr(flights.flight, 3) AS BIGINT) AS distance_miles")
 
@@ -27,13 +44,13 @@ def test_a_pass_holds_as_many_partitions_as_its_rows_allow(
     put_days(lake)
     features = feature_table(tmp_path / "sql")
     inputs = Inputs(features.readings, lake, DAYS)
-    whole = list(query(features, inputs, DAYS))
-    monkeypatch.setattr(module, "PASS_ROWS", limit)
-    parts = list(module._passes(inputs, DAYS[::-1]))
+    whole = list(results(features, inputs, DAYS).items())
+    monkeypatch.setattr(module, "ROW_BYTES", LEAST_MEMORY // limit)
+    parts = list(module._passes(inputs, DAYS[::-1], limit))
     assert [key for part in parts for key in part] == DAYS
     assert all(len(part) == 1 or sum(map(inputs.rows, part)) <= limit for part in parts)
     assert abs(len(parts) - passes) <= 1 and (limit > 1 or len(parts) == 10)
-    cut = list(query(features, inputs, DAYS))
+    cut = list(results(features, inputs, DAYS, LEAST_MEMORY).items())
     assert [key for key, _ in cut] == [key for key, _ in whole] == DAYS
     for (_, one), (_, other) in zip(cut, whole, strict=True):
         assert isinstance(one, Answer) and isinstance(other, Answer)
@@ -44,7 +61,7 @@ def test_a_data_error_fails_its_day_alone(lake: Lake, tmp_path: Path) -> None:
     put_days(lake)
     put(lake, FLIGHTS, {DAYS[5]: {"flight": ["not a number"], "distance_miles": [1]}})
     features = feature_table(tmp_path / "sql", FAILING)
-    answers = dict(query(features, Inputs(features.readings, lake, DAYS), DAYS))
+    answers = results(features, Inputs(features.readings, lake, DAYS), DAYS)
     failed = {key: answer for key, answer in answers.items() if not isinstance(answer, Answer)}
     assert list(failed) == [DAYS[5]]
     error = failed[DAYS[5]]
@@ -56,7 +73,7 @@ def test_a_template_that_fails_for_one_window_fails_that_day_alone(lake: Lake, t
     put_days(lake)
     sql = SQL + f"{{% if '{DAYS[6]}' in window.start %}}{{{{ missing }}}}{{% endif %}}"
     features = feature_table(tmp_path / "sql", sql)
-    answers = dict(query(features, Inputs(features.readings, lake, DAYS), DAYS))
+    answers = results(features, Inputs(features.readings, lake, DAYS), DAYS)
     assert [key for key, answer in answers.items() if not isinstance(answer, Answer)] == [DAYS[6]]
     assert "'missing' is undefined" in str(answers[DAYS[6]])
 
@@ -64,7 +81,7 @@ def test_a_template_that_fails_for_one_window_fails_that_day_alone(lake: Lake, t
 def test_no_partition_is_no_query(lake: Lake, tmp_path: Path) -> None:
     put_days(lake)
     features = feature_table(tmp_path / "sql")
-    assert list(query(features, Inputs(features.readings, lake, []), [])) == []
+    assert results(features, Inputs(features.readings, lake, []), []) == {}
 
 
 @pytest.mark.parametrize("ignored", ["1", ""])
@@ -78,7 +95,8 @@ def test_a_window_is_the_same_moment_alone_and_in_a_range_in_any_zone(
     plain = feature_table(tmp_path / "sql", sql)
     features = replace(plain, calendar=replace(plain.calendar, timezone="America/New_York"))
     inputs = Inputs(features.readings, lake, DAYS)
-    for key, answer in [*query(features, inputs, DAYS), *query(features, inputs, DAYS[:1])]:
+    found = [*results(features, inputs, DAYS).items(), *results(features, inputs, DAYS[:1]).items()]
+    for key, answer in found:
         assert isinstance(answer, Answer)
         starts = set(answer.rows.column("distance_miles").to_pylist())
         assert starts == {int(features.calendar.window(key).start.timestamp())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from batch_platform_tests.features.tables import (
     FLIGHTS,
     OUTCOMES,
     TIMELINES,
+    answer_of,
+    answers_of_range,
     feature_table,
     put_days,
 )
@@ -34,8 +37,8 @@ def test_it_tells_the_stretch_that_it_showed_alone_and_in_a_range(lake: Lake, tm
     put_days(lake)
     features = feature_table(tmp_path / "sql")
     with closing(sandbox_of(features, lake, features.readings)) as sandbox:
-        together = sandbox.query_range(WINDOWS)
-        single = {day: sandbox.query(day, window) for day, window in WINDOWS.items()}
+        together = answers_of_range(sandbox, WINDOWS)
+        single = {day: answer_of(sandbox, day, window) for day, window in WINDOWS.items()}
     assert together is not None
     assert {day: answer.shown for day, answer in together.items()} == {
         day: answer.shown for day, answer in single.items()
@@ -51,10 +54,10 @@ def test_it_tells_rows_of_another_partition_than_was_asked_for(lake: Lake, tmp_p
     readings = tuple(Reading(TIMELINES[table], 0, 0) for table in (FLIGHTS, OUTCOMES))
     opened = dict(Inputs(readings, lake, DAYS).opened)
     whole = opened[OUTCOMES]
-    shifted = {key: whole.fragments[CALENDAR.shift(key, 1)] for key in WINDOWS}
-    opened[OUTCOMES] = type(whole)(whole.name, whole.records, whole.dataset, shifted)
+    shifted = {key: whole.files[CALENDAR.shift(key, 1)] for key in WINDOWS}
+    opened[OUTCOMES] = replace(whole, files=shifted)
     with closing(Sandbox(features.model, readings, opened)) as sandbox:
-        answer = sandbox.query(DAYS[3], WINDOWS[DAYS[3]])
+        answer = answer_of(sandbox, DAYS[3], WINDOWS[DAYS[3]])
     assert answer.shown[OUTCOMES] == (DAYS[3], DAYS[4])
 
 
@@ -65,9 +68,9 @@ def test_a_query_that_fails_in_a_range_fails_alone_with_its_file_and_partition(l
     )
     features = feature_table(tmp_path / "sql", sql)
     with closing(sandbox_of(features, lake, features.readings)) as sandbox:
-        assert sandbox.query_range(WINDOWS) is None
+        assert answers_of_range(sandbox, WINDOWS) is None
         with pytest.raises(ConfigurationError) as caught:
-            sandbox.query(DAYS[2], WINDOWS[DAYS[2]])
+            answer_of(sandbox, DAYS[2], WINDOWS[DAYS[2]])
     message = str(caught.value)
     assert message.startswith(f"{features.model.path}: the query fails for partition {DAYS[2]}: ")
     assert "AA1" in message and "\n" not in message
@@ -79,6 +82,6 @@ def test_after_a_range_nothing_of_it_is_left(lake: Lake, tmp_path: Path) -> None
     features = feature_table(tmp_path / "sql", sql)
     listing = sql.replace("SELECT", "{# #} SELECT (SELECT sum(estimated_size) FROM duckdb_tables()) AS s,")
     with closing(sandbox_of(features, lake, features.readings)) as sandbox:
-        assert sandbox.query_range(WINDOWS) is not None
+        assert answers_of_range(sandbox, WINDOWS) is not None
         sandbox._model = feature_table(tmp_path / "list", listing).model
-        assert sandbox.query(DAYS[2], WINDOWS[DAYS[2]]).rows.column("s").to_pylist() == [None]
+        assert answer_of(sandbox, DAYS[2], WINDOWS[DAYS[2]]).rows.column("s").to_pylist() == [None]

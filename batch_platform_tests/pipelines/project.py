@@ -65,6 +65,14 @@ class Project:
                 shutil.copy(path, added[-1])
         return added
 
+    def add_project(self, pipeline: str) -> None:
+        """Add the pipeline whose folder beside this file is a whole SQL project; it becomes this project's."""
+        sql = self.root / "dbt_like_sql"
+        shutil.rmtree(sql)
+        shutil.copytree(HERE / pipeline, sql, ignore=shutil.ignore_patterns("defs.yaml", "*.py", "__pycache__"))
+        self.defs(pipeline).parent.mkdir()
+        shutil.copy(HERE / pipeline / "defs.yaml", self.defs(pipeline))
+
     def documents(self, pipeline: str) -> list[dict[str, object]]:
         """The YAML documents of a pipeline."""
         return list(yaml.safe_load_all(self.defs(pipeline).read_text()))

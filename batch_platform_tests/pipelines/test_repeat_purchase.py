@@ -8,7 +8,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from batch_platform.automation.catch_up import RunFailedError, Wanted, load_definitions
+from batch_platform.automation.catch_up import RunFailedError, Wanted
+from batch_platform.automation.location import load_definitions
 from batch_platform.automation.reporting import DATA_VERSION_TAG, ERROR_CHECK, asset_key
 from batch_platform.lake.table import Table
 from batch_platform.settings import Settings

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pytest
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.inputs import Inputs, OpenedInput
-from batch_platform.features.sandbox import Answer, Sandbox
+from batch_platform.features.inputs import Inputs
+from batch_platform.features.sandbox import Sandbox
+from batch_platform.features.stored import OpenedInput
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
 from batch_platform.partitions import Window
@@ -29,7 +30,10 @@ from batch_platform_tests.features.tables import (
     KNOWN_AT,
     RUN,
     TIMELINES,
+    Answer,
     Given,
+    answer_of,
+    answers_of_range,
     put,
 )
 
@@ -61,7 +65,6 @@ AT_ONCE = {
     ),
     "group by": "SELECT airport, count(*) AS n, sum(miles) AS s FROM {{ outcomes }} GROUP BY airport",
     "group by nothing": "SELECT count(*) AS n FROM {{ flights }} GROUP BY ()",
-    "grouping sets": "SELECT airport, count(*) AS n FROM {{ flights }} GROUP BY GROUPING SETS ((airport), ())",
     "rollup": "SELECT airport, flight, sum(miles) AS n FROM {{ flights }} GROUP BY ROLLUP (airport, flight)",
     "having": "SELECT airport FROM {{ flights }} GROUP BY airport HAVING count(*) > 1",
     "having without group": "SELECT count(*) AS n FROM {{ flights }} HAVING count(*) = 0",
@@ -200,6 +203,7 @@ AT_ONCE = {
     ),
     "from first": "FROM {{ flights }} SELECT flight",
     "no select": "FROM {{ flights }}",
+    "a relation called by its name": "SELECT flights.miles FROM {{ flights }}",
     "semicolon": "SELECT * FROM {{ flights }} ;\n",
     "semicolon and comment": "SELECT * FROM {{ flights }}; -- done",
     "comment": "SELECT * FROM {{ flights }} -- done",
@@ -219,6 +223,7 @@ ONE_BY_ONE = {
     "limit by a subquery": (
         "SELECT flight FROM {{ flights }} ORDER BY flight LIMIT (SELECT count(*) // 2 FROM {{ flights }})"
     ),
+    "grouping sets": "SELECT airport, count(*) AS n FROM {{ flights }} GROUP BY GROUPING SETS ((airport), ())",
     "positional join": (
         "SELECT a.flight, b.miles FROM (SELECT flight FROM {{ flights }} ORDER BY flight) AS a "
         "POSITIONAL JOIN (SELECT miles FROM {{ outcomes }} ORDER BY flight) AS b"
@@ -231,7 +236,6 @@ ONE_BY_ONE = {
     ),
     "template that cuts the window": "SELECT flight, '{{ window.start[13:23] }}' AS d FROM {{ flights }}",
     "template that asks for a relation": "SELECT {{ flights | length }} AS n, flight FROM {{ flights }}",
-    "a relation called by its name": "SELECT flights.miles FROM {{ flights }}",
     "two columns of one name": "SELECT flight, miles, miles FROM {{ flights }}",
     "a raw name": "SELECT count(*) AS n FROM snapshots.outcomes",
     "a raw name beside an input": "SELECT o.miles FROM {{ flights }} AS f, snapshots.outcomes AS o",
@@ -329,7 +333,7 @@ def alone(model: SqlModel, lake: Lake, keys: Sequence[str] = DAYS) -> dict[str, 
     with closing(sandbox_of(model, lake)) as sandbox:
         for key in keys:
             try:
-                found[key] = content(sandbox.query(key, CALENDAR.window(key)))
+                found[key] = content(answer_of(sandbox, key, CALENDAR.window(key)))
             except ConfigurationError as error:
                 found[key] = str(error)
     return found
@@ -344,7 +348,7 @@ def test_a_range_gives_every_partition_what_it_gets_alone(lake: Lake, tmp_path: 
     model = model_of(tmp_path, sql)
     keys = [DAYS[0], *DAYS[3:7], DAYS[9]]
     with closing(sandbox_of(model, lake)) as sandbox:
-        together = sandbox.query_range(windows(keys))
+        together = answers_of_range(sandbox, windows(keys))
     assert together is not None, "the range was not computed in one pass"
     assert {key: content(answer) for key, answer in together.items()} == alone(model, lake, keys)
 
@@ -358,10 +362,10 @@ def test_what_does_not_run_at_once_runs_alone_and_sees_nothing_of_the_others(
     model = model_of(tmp_path, sql)
     expected = alone(model, lake, keys)
     with closing(sandbox_of(model, lake)) as sandbox:
-        assert sandbox.query_range(windows(keys)) is None
+        assert answers_of_range(sandbox, windows(keys)) is None
         for key in keys:
             try:
-                assert content(sandbox.query(key, CALENDAR.window(key))) == expected[key]
+                assert content(answer_of(sandbox, key, CALENDAR.window(key))) == expected[key]
             except ConfigurationError as error:
                 assert str(error) == expected[key]
 
@@ -375,7 +379,7 @@ def test_a_query_that_names_more_than_its_inputs_is_not_even_tried(tmp_path: Pat
 
 def test_a_model_of_names_beyond_ascii_may_end_in_a_semicolon(tmp_path: Path) -> None:
     found = range_query(model_of(tmp_path, "SELECT 'ä€😀' AS \"ö\" FROM {{ flights }} ; -- ü"), windows(DAYS).values())
-    assert found is not None and ";" not in found and '"ö" FROM "snapshots"."flights"(' in found
+    assert found is not None and ";" not in found.body and '"ö" FROM "snapshots"."flights"(' in found.body
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -386,6 +390,6 @@ def test_random_days_in_random_ranges(tmp_path: Path, seed: int) -> None:
     for name in ("scalar aggregate joined", "window frame", "not exists", "left join", "correlated subquery"):
         model = model_of(tmp_path, AT_ONCE[name])
         with closing(sandbox_of(model, lake)) as sandbox:
-            together = sandbox.query_range(windows(keys))
+            together = answers_of_range(sandbox, windows(keys))
         assert together is not None
         assert {key: content(answer) for key, answer in together.items()} == alone(model, lake, keys)

@@ -1,0 +1,55 @@
+"""`batch-platform sql`: the SQL that would run for a partition, and the first rows that it gives."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def sql() -> None:
+    """Look at SQL models."""
+
+
+@sql.command()
+@click.argument("model")
+@click.option("--partition", help="The partition's key; a table without partitions has none.")
+@click.option(
+    "--stage",
+    type=click.Choice(["rendered", "order-proof", "final"]),
+    default="final",
+    show_default=True,
+    help="rendered: what the template says. order-proof: with sums that follow no order. final: what runs.",
+)
+def show(model: str, partition: str | None, stage: str) -> None:
+    """Print the SQL of MODEL for one partition."""
+    from batch_platform.cli.tables import find_model, partition_of
+    from batch_platform.features.preview import stages
+
+    features = find_model(model)
+    found = stages(features, partition_of(features, partition))
+    click.echo({"rendered": found.rendered, "order-proof": found.order_proof, "final": found.final}[stage])
+    for reason in found.unproven:
+        click.secho(f"may follow the order of rows: {reason}", fg="yellow", err=True)
+
+
+@sql.command()
+@click.argument("model")
+@click.option("--partition", help="The partition's key; a table without partitions has none.")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 10_000), help="How many rows to show.")
+def run(model: str, partition: str | None, limit: int) -> None:
+    """Run the SQL of MODEL for one partition on what the lake holds, and print its first rows; nothing is written."""
+    import polars as pl
+
+    from batch_platform.cli.tables import find_model, partition_of
+    from batch_platform.features.preview import first_rows
+    from batch_platform.settings import Settings
+
+    features = find_model(model)
+    settings = Settings.from_environment()
+    rows = first_rows(features, settings.lake, partition_of(features, partition), limit, settings.resources)
+    personal = [column.name for column in features.contract.columns if column.personal]
+    frame = pl.DataFrame(pl.from_arrow(rows)).with_columns(pl.lit("***").alias(name) for name in personal)
+    with pl.Config(
+        tbl_rows=limit, tbl_cols=-1, tbl_width_chars=10_000, fmt_str_lengths=60, tbl_hide_dataframe_shape=True
+    ):
+        click.echo(str(frame))

@@ -1,0 +1,59 @@
+"""Rules that are queries: tests of the project's own, whose rows are what is wrong.
+
+What belongs here: the query as a value, and what it reads. What does not: rendering it (`sql/`), and running it, which
+whoever builds the table does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlglot
+
+from batch_platform.contracts.rules import Rule
+from batch_platform.contracts.set_rules import relation_of_table
+
+
+@dataclass(frozen=True)
+class TableQuery(Rule):
+    """A query that must yield no row: a generic test that the project defines, or a singular test.
+
+    Attributes:
+        test: the test's name, with its arguments where it has some; the rule's name unless it has a label.
+        query: rendered SQL, in which a table of the lake is `"stage"."name"`.
+        tables: the tables of the lake that it reads, the tested one included.
+        about: the columns that it is declared on.
+    """
+
+    test: str
+    query: str
+    tables: tuple[str, ...]
+    about: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.test
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        return self.about
+
+    def sql(self, relation_of: Callable[[str], str] = relation_of_table) -> str:
+        """The query with each table under the name that `relation_of` gives it."""
+        named = {tuple(table.split("/")): table for table in self.tables}
+        tokens = sqlglot.tokenize(self.query, read="duckdb")
+        pieces, end, place = [], 0, 0
+        while place < len(tokens):
+            table = named.get(tuple(token.text for token in tokens[place : place + 3 : 2]))
+            if table is not None and len(tokens) > place + 2 and tokens[place + 1].text == ".":
+                first, last = tokens[place], tokens[place + 2]
+                pieces += [self.query[end : first.start], relation_of(table)]
+                end, place = last.end + 1, place + 3
+            else:
+                place += 1
+        return "".join([*pieces, self.query[end:]])
+
+    def problem(self, failures: int) -> str | None:
+        """What is wrong when the query yields so many rows, in words that follow `the partition`."""
+        return f"yields {failures} rows of {self.name}, which must yield none" if failures else None

@@ -1,0 +1,175 @@
+"""The partitions of one build: each accepted or refused as its rows come, and the accepted ones committed together.
+
+Belongs here: what a build makes of partitions, and the outcome of each. Does not belong here: where the rows come from
+(`query.py`), or judging and writing one partition (`partition_writer.py`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+from batch_platform.errors import ContractError, ends_the_run, foreseen
+from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_uniqueness
+from batch_platform.features.definition import FeatureTable
+from batch_platform.features.inputs import Inputs
+from batch_platform.features.partition_writer import Judged, PartitionWriter, stored_schema
+from batch_platform.features.pieces import Piece, Shown
+from batch_platform.features.quarantine import quarantine_rows, quarantine_schema
+from batch_platform.features.query import Failed
+from batch_platform.lake.commit import Replacement, replace_with_quarantine
+from batch_platform.lake.data_file import DataFile
+from batch_platform.lake.digest import digest_table
+from batch_platform.lake.provenance import Ledger, PartitionRecord, Provenance, Stage
+from batch_platform.lake.store import Lake
+from batch_platform.lake.table import Table
+from batch_platform.outcomes import CheckOutcome, Metadata, MetadataItem, PartitionOutcome, Run
+from batch_platform.telemetry.cost import Meter
+
+_UNWRITTEN = 8
+"""Files that wait for the disk at a time, at most."""
+
+
+class Builder:
+    """Collects the files of accepted partitions and commits them: the quarantine, then the table itself."""
+
+    def __init__(
+        self, features: FeatureTable, lake: Lake, inputs: Inputs, spill: Path, pool: ThreadPoolExecutor
+    ) -> None:
+        self.features, self.inputs, self._spill, self._pool = features, inputs, spill, pool
+        self.valid, self.rejected = Table(lake, features.model.table), Table(lake, features.quarantine)
+        self._files: dict[str, dict[str, Future[DataFile]]] = {"valid": {}, "rejected": {}}
+        self._unwritten: deque[Future[DataFile]] = deque()
+        self.kept: dict[str, dict[str, PartitionRecord]] = {"valid": {}, "rejected": {}}
+        self._writer: PartitionWriter | None = None
+
+    def discard(self) -> None:
+        """Forget the partition that is being written."""
+        if self._writer is not None:
+            self._writer.discard()
+            self._writer = None
+
+    def accept_all(self, found: Iterable[Piece | Failed]) -> dict[str, PartitionOutcome]:
+        """Judge and write partitions as their pieces come."""
+        outcomes: dict[str, PartitionOutcome] = {}
+        for piece in found:
+            if isinstance(piece, Failed):
+                self.discard()
+                if ends_the_run(piece.error):
+                    raise piece.error
+                outcomes[piece.key] = PartitionOutcome(piece.key, error=piece.error)
+                continue
+            if piece.first:
+                self.discard()
+                outcomes.pop(piece.key, None)
+            if piece.key in outcomes:  # an earlier piece of it was refused
+                continue
+            try:
+                outcome = self._accept(piece)
+            except Exception as error:
+                self.discard()
+                problem = foreseen(error, f"{self.features.model.table}[{piece.key}]")
+                if ends_the_run(problem):
+                    raise
+                refused = isinstance(problem, ContractError)
+                checks = (CheckOutcome("contract", False, str(problem)),) if refused else ()
+                outcome = PartitionOutcome(piece.key, error=problem, checks=checks)
+            if outcome is not None:
+                outcomes[piece.key] = outcome
+        return outcomes
+
+    def _accept(self, piece: Piece) -> PartitionOutcome | None:
+        if self._writer is None:
+            self._writer = PartitionWriter(
+                self.features, self.valid, piece.key, self._window_end(piece.key), self._spill, self._pool
+            )
+        self._writer.add(piece.rows, last=piece.last)
+        if not piece.last:
+            return None
+        outcome = self._take(piece.key, self._writer.finish(), piece.shown)
+        if outcome.error is not None:
+            self._writer.discard()
+        self._writer = None
+        return outcome
+
+    def _take(self, key: str, judged: Judged, shown: Shown) -> PartitionOutcome:
+        """Keep a partition's file for the commit, unless its key does not identify its rows."""
+        features, verdict = self.features, judged.verdict
+        unique = key_uniqueness(features.model.key, judged.twins, judged.blanks)
+        if not unique.passed:
+            repeated = ContractError(
+                unique.description,
+                where=f"{features.model.table}[{key}]" if key else features.model.table,
+                fix="correct the SQL, or add unique_combination_of_columns to the contract to quarantine such rows",
+            )
+            return PartitionOutcome(key, error=repeated, checks=(unique,))
+        rejected = quarantine_rows(verdict.rejected, features.contract)
+        inputs = self.inputs.reads(key)
+        rejected_digest = digest_table(rejected).hex
+        valid_rows, rejected_rows = verdict.valid.height, rejected.num_rows
+        ledger = Ledger(judged.rows, {"valid": valid_rows, "quarantined": rejected_rows})
+        # A disk takes longer to make a file safe than we to fill it.
+        self._files["valid"][key] = self._write(judged.write)
+        self._files["rejected"][key] = self._write(lambda: self.rejected.write(key, rejected))
+        self.kept["valid"][key] = PartitionRecord(judged.digest, ledger, inputs, rejected=rejected_digest)
+        self.kept["rejected"][key] = PartitionRecord(
+            rejected_digest, Ledger(rejected_rows, {"quarantined": rejected_rows}), inputs
+        )
+        metadata: dict[str, MetadataItem] = {"ledger": str(ledger), "inputs": describe_reads(inputs)}
+        if verdict.warned or verdict.notes:
+            metadata["warnings"] = [
+                *verdict.notes,
+                *(f"{name}: {count} rows" for name, count in verdict.warned.items()),
+            ]
+        reads = Reads(self.inputs.readings, shown, key, self._decision(key))
+        return PartitionOutcome(
+            key,
+            digest=judged.digest,
+            rows=valid_rows,
+            metadata=metadata,
+            checks=feature_checks(reads, verdict, unique, ledger),
+            extra={
+                features.quarantine: PartitionOutcome(
+                    key, digest=rejected_digest, rows=rejected_rows, metadata={"rules": dict(verdict.broken)}
+                )
+            },
+        )
+
+    def _write(self, write: Callable[[], DataFile]) -> Future[DataFile]:
+        while len(self._unwritten) >= _UNWRITTEN:
+            self._unwritten.popleft().result()
+        self._unwritten.append(self._pool.submit(write))
+        return self._unwritten[-1]
+
+    def _window_end(self, key: str) -> datetime | None:
+        calendar = self.features.calendar
+        return None if calendar is None else calendar.window(key).end
+
+    def _decision(self, key: str) -> datetime | None:
+        calendar = self.features.calendar
+        return None if calendar is None else self.features.known_at.after(calendar.start_of(key))
+
+    def commit(self, run: Run, meter: Meter) -> Metadata:
+        """Commit what was accepted; returns what the commit says of all its partitions."""
+        if not self.kept["valid"]:
+            return {}
+        contract = self.features.contract
+        files = {kind: {key: [file.result()] for key, file in written.items()} for kind, written in self._files.items()}
+        provenance = Provenance(
+            Stage.FEATURES,
+            run.run_id,
+            run.engine,
+            meter.seconds,
+            meter.dollars,
+            self.kept["valid"],
+            sql_digest=self.features.sql_digest,
+        )
+        commit = replace_with_quarantine(
+            Replacement(self.valid, stored_schema(contract), files["valid"], self.kept["valid"]),
+            Replacement(self.rejected, quarantine_schema(contract), files["rejected"], self.kept["rejected"]),
+            provenance,
+        )
+        return provenance.described(commit.version)

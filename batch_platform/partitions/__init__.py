@@ -1,0 +1,6 @@
+"""Partitions of a single table: cadences, windows, keys and time zones."""
+
+from batch_platform.partitions.calendar import PARTITION_COLUMN, Cadence, Calendar, Window, stretch_mapping
+from batch_platform.partitions.offsets import Offset
+
+__all__ = ["PARTITION_COLUMN", "Cadence", "Calendar", "Offset", "Window", "stretch_mapping"]

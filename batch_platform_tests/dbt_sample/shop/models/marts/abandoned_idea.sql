@@ -1,0 +1,3 @@
+{{ config(enabled=false) }}
+
+select * from {{ ref('a_model_that_never_was') }}
