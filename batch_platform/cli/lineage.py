@@ -37,4 +37,7 @@ def lineage(column: str, down: bool) -> None:
         raise ConfigurationError(f"{table} has no column {name[:80]!r}", fix=f"it has {', '.join(columns[table])}")
     known = whole_lineage(models.values(), LineageBook.of(Settings.from_environment().project))
     walk = readers if down else through
-    click.echo(draw(walk(known, table, name), {own: str(f.model.path) for own, f in models.items()}))
+    root = Settings.from_environment().project
+    files = {own: f.model.path for own, f in models.items()}
+    places = {own: str(path.relative_to(root) if path.is_relative_to(root) else path) for own, path in files.items()}
+    click.echo(draw(walk(known, table, name), places))

@@ -118,7 +118,7 @@ class FeatureTables(Declaration):
         partitions = features.calendar.definition if features.calendar else None
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
-            return build(features, settings.lake, keys, run, meter)
+            return build(features, settings.lake, keys, run, meter, settings.resources)
 
         model, contract = features.model, features.contract
         pipeline = Pipeline.of(context, [_owner(name) for name in model.config.owners] or self.owners)

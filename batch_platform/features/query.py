@@ -60,26 +60,35 @@ def query(
                 yield from _alone(sandbox, key, None, adds_to)
             return
         for part in _passes(inputs, keys, sandbox.memory_bytes // ROW_BYTES):
-            done: set[str] = set()
-            windows = {key: calendar.window(key) for key in part}
-            for pieces in _together(sandbox, windows) if len(part) > 1 else ():
-                done.update(piece.key for piece in pieces if piece.last)
-                yield list(pieces)
-            for key in part:
-                if key not in done:
-                    yield from _alone(sandbox, key, windows[key])
+            yield from _pass(sandbox, {key: calendar.window(key) for key in part})
 
     for pieces in _ahead(run()):
         yield from pieces
 
 
-def _together(sandbox: Sandbox, windows: dict[str, Window]) -> Iterator[list[Piece]]:
-    """The pieces of a pass; fewer where it fails: a template may for one window alone, or a file be damaged."""
-    try:
-        yield from sandbox.query_range(windows) or ()
-    except BatchPlatformError as error:
-        if ends_the_run(error):
-            raise
+def _pass(sandbox: Sandbox, windows: dict[str, Window]) -> Iterator[list[Piece | Failed]]:
+    """The rows of some partitions, in one query if it can be; one that fails is halved until it is a single day's.
+
+    A template may fail for one window alone, a value for one day, and what takes too much memory for all may do for
+    half of them.
+    """
+    rest = sorted(windows)
+    if len(rest) > 1:
+        try:
+            together = sandbox.query_range(windows)
+            for pieces in together or ():
+                finished = {piece.key for piece in pieces if piece.last}
+                rest = [key for key in rest if key not in finished]
+                yield list(pieces)
+        except BatchPlatformError as error:
+            if ends_the_run(error):
+                raise
+            half = (len(rest) + 1) // 2
+            for part in (rest[:half], rest[half:]) if len(rest) > 1 else (rest,):
+                yield from _pass(sandbox, {key: windows[key] for key in part})
+            return
+    for key in rest:
+        yield from _alone(sandbox, key, windows[key])
 
 
 def _alone(

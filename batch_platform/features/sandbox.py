@@ -35,6 +35,11 @@ BATCH_ROWS = 4 * ROW_GROUP_ROWS
 # What the data or the text of the query are at fault for: no file is.
 _OF_THE_QUERY = (duckdb.DataError, duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 
+# What fails for some partitions, and need not for others.
+_OF_FEWER = (
+    duckdb.DataError, duckdb.InvalidInputException, duckdb.IOException, duckdb.OutOfMemoryException, pa.ArrowException
+)  # fmt: skip
+
 
 class Sandbox:
     """Runs one model's query, for one partition or for many at once.
@@ -127,14 +132,14 @@ class Sandbox:
         """Run the model for many partitions in one pass: as a lateral subquery of their calendar.
 
         Returns:
-            The rows of each partition, in the order of the keys; None if the query cannot run so, or fails for any
-            partition: run each by itself then, which also tells which one it is.
+            The rows of each partition, in the order of the keys; None if the query cannot run so.
 
         Raises:
-            ConfigurationError: a template fails; or, while rows are taken, the query.
+            ConfigurationError: a template or the query fails for one partition or more: fewer of them may succeed, and
+                one by itself tells what is wrong.
             LakeError: an input cannot be read.
         """
-        keys = sorted(windows)
+        keys, path = sorted(windows), str(self._model.path)
         if not keys:
             return None
         files = all(FileRelation.serves(item) for item in self._opened.values())
@@ -168,8 +173,10 @@ class Sandbox:
             reader = together.to_arrow_reader(BATCH_ROWS)
             # The rows are sorted: whatever fails, fails before the first of them comes.
             first = next(reader, None)
-        except (duckdb.Error, pa.ArrowException):
+        except (duckdb.Error, pa.ArrowException) as error:
             self._give_up(files)
+            if isinstance(error, _OF_FEWER):
+                raise ConfigurationError(f"the query fails: {first_line(error)}", where=path) from error
             return None
         batches = chain([] if first is None else [first], reader)
         pieces = pieces_of_range(keys, batches, reader.schema, dict(zip(keys, shown, strict=True)))

@@ -32,6 +32,7 @@ def walled(
         f"SET allowed_paths = [{allowed}]",
         "SET enable_external_access = false",
         "SET TimeZone = 'UTC'",
+        "SET enable_progress_bar = false",
         *statements,
         "SET lock_configuration = true",
     ):

@@ -67,7 +67,6 @@ def _refusal(project: Project) -> list[str]:
         (SNAPSHOT, "name", GONE, "attributes.name", "Field required"),
         (SNAPSHOT, "source", GONE, "attributes.source", "Field required"),
         (SNAPSHOT, "partitions.start", GONE, "start", "Field required"),
-        (FEATURES, "models", GONE, "attributes.models", "Field required"),
         (MODEL, "label", GONE, "attributes.label", "Field required"),
         (MODEL, "label.from", GONE, "from", "Field required"),
         (MODEL, "training.holdout", GONE, "holdout", "Field required"),
@@ -123,7 +122,7 @@ def test_what_the_schema_refuses_is_told_with_file_line_and_field(
         (SNAPSHOT, "source", {"files": "a.xlsx"}, "field source: format: cannot be told from 'a.xlsx'; expected csv"),
         (SNAPSHOT, "source", {"files": "{day}.csv"}, "field source.files: unknown placeholder {day}; expected {part"),
         (SNAPSHOT, "source.columns", {"id": "NUMBER"}, "column 'id': 'NUMBER' is not a type; expected one of BIGINT"),
-        (FEATURES, "models", "nothing", "the folder of SQL models does not exist (create it)"),
+        (FEATURES, "models", "nothing", "the folder holds no SQL model (add <name>.sql)"),
         (FEATURES, "known_at", "soon", "'soon' is not an offset (write it like"),
         (FEATURES, "quarantine.stop_above", "lots", 'stop_above: \'lots\' is no tolerance (write "1%" or "100 rows")'),
         (
@@ -189,7 +188,7 @@ def test_what_cannot_mean_what_it_says_is_one_line_with_file_component_and_field
         (
             "order_features.sql",
             lambda text: text.replace("lookback={'repeat_orders': 3}", "lookback={'repeat_orders': 3, 'orders': 1}"),
-            "reads no partitioned input at its own partition (read one without a lookback)",
+            "so none tells its cadence (say it: config(cadence='daily'), or read one without a lookback)",
         ),
         (
             "order_features.sql",

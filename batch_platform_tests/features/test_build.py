@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,7 +113,12 @@ def test_an_error_that_may_pass_ends_the_run_and_changes_nothing(
     put_days(lake)
     features = feature_table(tmp_path / "sql")
     error = ContractError("busy", transient=True)
-    monkeypatch.setattr(module, "query", lambda *given: [*queries.query(*given)][:1] + [queries.Failed(DAY, error)])
+
+    def failing(*given: Any) -> Generator[Any, None, None]:
+        yield next(queries.query(*given))
+        yield queries.Failed(DAY, error)
+
+    monkeypatch.setattr(module, "query", failing)
     with pytest.raises(ContractError) as caught:
         built(features, lake, [DAYS[4], DAY])
     assert caught.value is error and versions(lake) == (-1, -1)

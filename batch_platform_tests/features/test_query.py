@@ -18,6 +18,7 @@ from batch_platform.features.sandbox import Sandbox
 from batch_platform.features.selection import Selection
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
+from batch_platform.partitions import Window
 from batch_platform.resources import LEAST_MEMORY, Resources
 from batch_platform_tests.features.tables import DAYS, FLIGHTS, SQL, Answer, answers, feature_table, put, put_days
 
@@ -100,3 +101,29 @@ def test_a_window_is_the_same_moment_alone_and_in_a_range_in_any_zone(
         assert isinstance(answer, Answer)
         starts = set(answer.rows.column("distance_miles").to_pylist())
         assert starts == {int(features.calendar.window(key).start.timestamp())}
+
+
+def test_a_pass_that_fails_is_halved_until_one_day_is_alone(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nine good days run in a few passes, not one by one."""
+    put_days(lake)
+    put(lake, FLIGHTS, {DAYS[5]: {"flight": ["not a number"], "distance_miles": [1]}})
+    features = feature_table(tmp_path / "sql", FAILING)
+    passes: list[int] = []
+    alone: list[str] = []
+    together, single = Sandbox.query_range, Sandbox.query
+
+    def count_range(self: Sandbox, windows: dict[str, Window]) -> object:
+        passes.append(len(windows))
+        return together(self, windows)
+
+    def count_single(self: Sandbox, key: str, window: Window | None, *, adds_to: str | None = None) -> object:
+        alone.append(key)
+        return single(self, key, window, adds_to=adds_to)
+
+    monkeypatch.setattr(Sandbox, "query_range", count_range)
+    monkeypatch.setattr(Sandbox, "query", count_single)
+    found = results(features, Inputs(features.readings, lake, DAYS), DAYS)
+    assert [key for key, answer in found.items() if not isinstance(answer, Answer)] == [DAYS[5]]
+    assert passes[:2] == [10, 5] and len(passes) <= 7 and DAYS[5] in alone and len(alone) <= 4

@@ -68,7 +68,8 @@ def test_a_query_that_fails_in_a_range_fails_alone_with_its_file_and_partition(l
     )
     features = feature_table(tmp_path / "sql", sql)
     with closing(sandbox_of(features, lake, features.readings)) as sandbox:
-        assert answers_of_range(sandbox, WINDOWS) is None
+        with pytest.raises(ConfigurationError, match="the query fails: "):
+            answers_of_range(sandbox, WINDOWS)
         with pytest.raises(ConfigurationError) as caught:
             answer_of(sandbox, DAYS[2], WINDOWS[DAYS[2]])
     message = str(caught.value)

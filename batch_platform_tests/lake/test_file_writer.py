@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ ROWS = pa.table(
 
 def cut(rows: pa.Table, places: list[int]) -> list[pa.Table]:
     edges = [0, *sorted(places), rows.num_rows]
-    return [rows.slice(start, stop - start) for start, stop in zip(edges, edges[1:], strict=False)]
+    return [rows.slice(start, stop - start) for start, stop in pairwise(edges)]
 
 
 def grown(table: Table, parts: list[pa.Table], spill: Path) -> DataFile:
