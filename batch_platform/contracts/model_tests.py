@@ -13,11 +13,12 @@ from batch_platform.contracts.arguments import Arguments
 from batch_platform.contracts.column_tests import BOUNDS, expression, referenced
 from batch_platform.contracts.conditions import Condition
 from batch_platform.contracts.rules import Rule, shown
-from batch_platform.contracts.set_rules import Unique, relation_of_table
+from batch_platform.contracts.set_rules import Unique
 from batch_platform.contracts.surroundings import Surroundings, is_reference
 from batch_platform.contracts.table_query import TableQuery
 from batch_platform.contracts.table_rules import UNITS, Freshness, RowCount
 from batch_platform.errors import BatchPlatformError, first_line
+from batch_platform.lake.store import relation
 
 
 def _unique_combination(given: Arguments) -> Rule:
@@ -67,13 +68,13 @@ def of_the_project(
     values = {name: given.document.value(node) for name, node in given.given.items()}
     own = f"{around.stage}/{model}"
     named = {name: referenced(given, name, around) for name, value in values.items() if is_reference(value)}
-    relations = {name: relation_of_table(table) for name, table in named.items()}
+    relations = {name: relation(table) for name, table in named.items()}
     if taken := [name for name in ("model", "column_name") if name in values]:
         given.refuse(f"{given.test}: {taken[0]} is given by the place where the test stands", "remove it", taken[0])
-    relation = relation_of_table(own)
+    tested = relation(own)
     if where is not None:
-        relation = f"(SELECT * FROM {relation} WHERE ({where.text}\n)) AS dbt_subquery"
-    place = {"model": relation} if column is None else {"model": relation, "column_name": column}
+        tested = f"(SELECT * FROM {tested} WHERE ({where.text}\n)) AS dbt_subquery"
+    place = {"model": tested} if column is None else {"model": tested, "column_name": column}
     try:
         query, tables = around.render(around.generic_tests[given.test], {**place, **values, **relations})
     except BatchPlatformError as error:

@@ -16,19 +16,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from batch_platform.contracts.rules import RowRule
-from batch_platform.lake.store import quote_identifier
-
-
-def relation_of_table(table: str) -> str:
-    """The SQL name of a table of the lake: `features/x` is `"features"."x"`."""
-    return ".".join(quote_identifier(part) for part in table.split("/"))
+from batch_platform.lake.store import quote_identifier, relation
 
 
 @dataclass(frozen=True)
 class SetRule(RowRule):
     """A rule that a row passes or breaks together with other rows."""
 
-    def sql(self, alias: str = "model", relation_of: Callable[[str], str] = relation_of_table) -> str:
+    def sql(self, alias: str = "model", relation_of: Callable[[str], str] = relation) -> str:
         """A DuckDB boolean expression, never NULL: whether a row keeps the rule.
 
         It stands in the SELECT list of a query that reads from one relation alone, the partition's rows; a window

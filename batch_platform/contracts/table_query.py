@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlglot
 
 from batch_platform.contracts.rules import Rule
-from batch_platform.contracts.set_rules import relation_of_table
+from batch_platform.lake.store import relation
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class TableQuery(Rule):
     def own_columns(self) -> tuple[str, ...]:
         return self.about
 
-    def sql(self, relation_of: Callable[[str], str] = relation_of_table) -> str:
+    def sql(self, relation_of: Callable[[str], str] = relation) -> str:
         """The query with each table under the name that `relation_of` gives it."""
         named = {tuple(table.split("/")): table for table in self.tables}
         tokens = sqlglot.tokenize(self.query, read="duckdb")

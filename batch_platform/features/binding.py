@@ -85,13 +85,6 @@ def stored_columns(contract: Contract, *, partitioned: bool) -> pa.Schema:
     return pa.schema([*schema, *_position_and_key()]) if partitioned else schema
 
 
-def seen_by(columns: pa.Schema, *, partitioned: bool) -> pa.Schema:
-    """What a reader sees of an input's columns: as in dbt, a table without partitions is made of plain ones."""
-    if partitioned:
-        return columns
-    return pa.schema([field for field in columns if field.name not in POSITION])
-
-
 def _names_columns(entry: Entry) -> bool:
     return "columns" in entry.document.mapping(entry.node, entry.name, None)
 

@@ -14,7 +14,6 @@ from batch_platform.errors import BatchPlatformError, ContractError, ends_the_ru
 from batch_platform.features.builder import Builder
 from batch_platform.features.definition import FeatureTable
 from batch_platform.features.inputs import Inputs
-from batch_platform.features.partition_writer import stored_schema
 from batch_platform.features.query import query
 from batch_platform.features.sandbox import Sandbox
 from batch_platform.features.selection import Selection
@@ -74,7 +73,7 @@ def _build(
         except BatchPlatformError as error:
             outcomes[key] = PartitionOutcome(key, error=error)
     readings = _readings(features)
-    inputs = Inputs(readings, lake, known, own=(features.model.table, stored_schema(features.contract)))
+    inputs = Inputs(readings, lake, known, own=(features.model.table, features.stored_schema))
     ready: list[str] = []
     for key in known:
         try:

@@ -12,18 +12,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
+from batch_platform.contracts.diff import describe
+from batch_platform.contracts.record import to_json
 from batch_platform.errors import ContractError, ends_the_run, foreseen
 from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_uniqueness
-from batch_platform.features.definition import FeatureTable
+from batch_platform.features.contract_changes import changes_since
+from batch_platform.features.definition import FeatureTable, is_stored
 from batch_platform.features.inputs import Inputs
-from batch_platform.features.partition_writer import Judged, PartitionWriter, stored_schema
+from batch_platform.features.partition_writer import Judged, PartitionWriter
 from batch_platform.features.pieces import Piece, Shown
 from batch_platform.features.quarantine import quarantine_rows, quarantine_schema
+from batch_platform.features.queries import run_queries
 from batch_platform.features.query import Failed
 from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import digest_table
-from batch_platform.lake.provenance import Ledger, PartitionRecord, Provenance, Stage
+from batch_platform.lake.provenance import InputRead, Ledger, PartitionRecord, Provenance, Stage
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, Metadata, MetadataItem, PartitionOutcome, Run
@@ -90,7 +94,7 @@ class Builder:
         if not piece.last:
             return None
         outcome = self._take(piece.key, self._writer.finish(), piece.shown)
-        if outcome.error is not None:
+        if outcome.error is not None or not is_stored(self.features.model):
             self._writer.discard()
         self._writer = None
         return outcome
@@ -106,37 +110,46 @@ class Builder:
                 fix="correct the SQL, or add unique_combination_of_columns to the contract to quarantine such rows",
             )
             return PartitionOutcome(key, error=repeated, checks=(unique,))
-        rejected = quarantine_rows(verdict.rejected, features.contract)
-        inputs = self.inputs.reads(key)
-        rejected_digest = digest_table(rejected).hex
-        valid_rows, rejected_rows = verdict.valid.height, rejected.num_rows
-        ledger = Ledger(judged.rows, {"valid": valid_rows, "quarantined": rejected_rows})
+        if not is_stored(features.model) and verdict.rejected.height:
+            raise ContractError(
+                f"{verdict.rejected.height} rows break {', '.join(verdict.broken)}, and a view has no quarantine",
+                where=f"{features.model.table}[{key}]" if key else features.model.table,
+                fix="materialize it as a table, or correct the source",
+            )
         # A disk takes longer to make a file safe than we to fill it.
-        self._files["valid"][key] = self._write(judged.write)
-        self._files["rejected"][key] = self._write(lambda: self.rejected.write(key, rejected))
-        self.kept["valid"][key] = PartitionRecord(judged.digest, ledger, inputs, rejected=rejected_digest)
-        self.kept["rejected"][key] = PartitionRecord(
-            rejected_digest, Ledger(rejected_rows, {"quarantined": rejected_rows}), inputs
-        )
+        written = self._write(judged.write) if is_stored(features.model) else None
+        notes = list(verdict.notes)
+        if features.contract.queries:
+            notes += run_queries(features, self.inputs.opened, self.valid, written.result() if written else None, key)
+        ledger = Ledger(judged.rows, {"valid": verdict.valid.height, "quarantined": verdict.rejected.height})
+        inputs = self.inputs.reads(key)
+        extra = self._keep(key, written, judged, ledger, inputs) if written else {}
         metadata: dict[str, MetadataItem] = {"ledger": str(ledger), "inputs": describe_reads(inputs)}
-        if verdict.warned or verdict.notes:
-            metadata["warnings"] = [
-                *verdict.notes,
-                *(f"{name}: {count} rows" for name, count in verdict.warned.items()),
-            ]
+        if verdict.warned or notes:
+            metadata["warnings"] = [*notes, *(f"{name}: {count} rows" for name, count in verdict.warned.items())]
         reads = Reads(self.inputs.readings, shown, key, self._decision(key))
+        checks = feature_checks(reads, verdict, unique, ledger)
         return PartitionOutcome(
-            key,
-            digest=judged.digest,
-            rows=valid_rows,
-            metadata=metadata,
-            checks=feature_checks(reads, verdict, unique, ledger),
-            extra={
-                features.quarantine: PartitionOutcome(
-                    key, digest=rejected_digest, rows=rejected_rows, metadata={"rules": dict(verdict.broken)}
-                )
-            },
+            key, digest=judged.digest, rows=verdict.valid.height, metadata=metadata, checks=checks, extra=extra
         )
+
+    def _keep(
+        self, key: str, written: Future[DataFile], judged: Judged, ledger: Ledger, inputs: dict[str, InputRead]
+    ) -> dict[str, PartitionOutcome]:
+        """Set a partition's file and its rejected rows aside for the commit; returns the quarantine's outcome."""
+        rejected = quarantine_rows(judged.verdict.rejected, self.features.contract)
+        digest = digest_table(rejected).hex
+        self._files["valid"][key] = written
+        self._files["rejected"][key] = self._write(lambda: self.rejected.write(key, rejected))
+        self.kept["valid"][key] = PartitionRecord(judged.digest, ledger, inputs, rejected=digest)
+        aside = Ledger(rejected.num_rows, {"quarantined": rejected.num_rows})
+        self.kept["rejected"][key] = PartitionRecord(digest, aside, inputs)
+        rules: dict[str, object] = dict(judged.verdict.broken)
+        return {
+            self.features.quarantine: PartitionOutcome(
+                key, digest=digest, rows=rejected.num_rows, metadata={"rules": rules}
+            )
+        }
 
     def _write(self, write: Callable[[], DataFile]) -> Future[DataFile]:
         while len(self._unwritten) >= _UNWRITTEN:
@@ -166,10 +179,14 @@ class Builder:
             meter.dollars,
             self.kept["valid"],
             sql_digest=self.features.sql_digest,
+            contract=to_json(contract),
+            reads_nothing=not self.features.readings,
         )
+        changes = changes_since(self.features, self.valid.lake)
         commit = replace_with_quarantine(
-            Replacement(self.valid, stored_schema(contract), files["valid"], self.kept["valid"]),
+            Replacement(self.valid, self.features.stored_schema, files["valid"], self.kept["valid"]),
             Replacement(self.rejected, quarantine_schema(contract), files["rejected"], self.kept["rejected"]),
             provenance,
         )
-        return provenance.described(commit.version)
+        noted = provenance.described(commit.version)
+        return {**noted, "contract_change": list[object](describe(changes).splitlines())} if changes else noted

@@ -14,12 +14,12 @@ import pyarrow as pa
 from batch_platform.contracts.contract import Contract
 from batch_platform.contracts.table_query import TableQuery
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.binding import agreed_contract, seen_by, stored_columns
+from batch_platform.features.binding import agreed_contract, stored_columns
 from batch_platform.features.definition import FeatureTable, is_stored
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.features.wider_rules import singular_queries, with_queries, without_later
 from batch_platform.partitions import Calendar, Offset
-from batch_platform.sql.binding import POSITION, Binder
+from batch_platform.sql.binding import POSITION, Binder, seen_by
 from batch_platform.sql.model import ANY_WINDOW, SqlModel
 from batch_platform.sql.project import Project
 from batch_platform.sql.sql_tests import SingularTest

@@ -14,6 +14,7 @@ from batch_platform.contracts.contract import Contract
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.lake.digest import combine
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.partitions import Calendar, Offset
 from batch_platform.sql.config import Materialization
 from batch_platform.sql.model import ANY_WINDOW, SqlModel
@@ -49,6 +50,14 @@ class FeatureTable:
     def sql_digest(self) -> str:
         """A digest of what decides about the rows: the SQL, that of the views in it, and the contract."""
         return combine([self.model.digest, *(view.digest for view in self.views), self.contract.digest])
+
+    @property
+    def stored_schema(self) -> pa.Schema:
+        """The columns of its files: the contract's, and each row's position in its source if it has partitions."""
+        schema = self.contract.arrow_schema()
+        if self.calendar is None:
+            return schema
+        return schema.append(pa.field(SOURCE_FILE, pa.string())).append(pa.field(SOURCE_ROW, pa.int64()))
 
     @property
     def partitions(self) -> Calendar:

@@ -16,12 +16,12 @@ import pyarrow as pa
 from batch_platform.errors import ConfigurationError, first_line
 from batch_platform.features.relations import ArrowRelation, FileRelation, Relation
 from batch_platform.features.stored import OpenedInput
-from batch_platform.lake.store import quote_identifier
+from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.partitions import Window
 from batch_platform.resources import Resources
 from batch_platform.sql.model import SqlModel
 from batch_platform.sql.names import without_end
-from batch_platform.sql.ranges import CALENDAR, END, NUMBER, START, relation_name
+from batch_platform.sql.ranges import CALENDAR, END, NUMBER, START
 from batch_platform.sql.walls import walled
 
 # Moments are turned into UTC before Arrow sees them: with PYARROW_IGNORE_TIMEZONE set, which importing pandera does,
@@ -38,6 +38,7 @@ class Enclosure:
         files: whether DuckDB may open the inputs' files; no others in any case.
         resources: what a query may take.
         spill: the folder for rows that do not fit into memory.
+        plain: whether the reader is a table without partitions, which sees the inputs' own columns alone.
     """
 
     def __init__(
@@ -47,13 +48,15 @@ class Enclosure:
         files: bool,
         resources: Resources,
         spill: Path | None,
+        plain: bool,
     ) -> None:
         allowed = [Path(item.table.uri) / file.path for item in opened.values() for file in item.all] if files else []
         self.connection = walled(files=allowed, spill=spill, **resources.settings)
         for stage in sorted({table.split("/")[0] for table in (*opened, *(view.table for view in views))}):
             self.connection.execute(f"CREATE SCHEMA {quote_identifier(stage)}")
-        kind: Callable[[duckdb.DuckDBPyConnection, OpenedInput], Relation] = FileRelation if files else ArrowRelation
-        self.relations = {table: kind(self.connection, item) for table, item in opened.items()}
+        kind: Callable[[duckdb.DuckDBPyConnection, OpenedInput, bool], Relation]
+        kind = FileRelation if files else ArrowRelation
+        self.relations = {table: kind(self.connection, item, plain) for table, item in opened.items()}
 
     def one_select(self, sql: str, model: SqlModel) -> duckdb.Statement:
         """The statement that a text is.
@@ -76,8 +79,8 @@ class Enclosure:
         """
         try:
             text = without_end(self.one_select(sql, view).query)[0]
-            self.connection.execute(f"CREATE OR REPLACE VIEW {relation_name(view.table)} AS\n{text}")
-            found = self.connection.sql(f"SELECT * FROM {relation_name(view.table)} LIMIT 0").to_arrow_table()
+            self.connection.execute(f"CREATE OR REPLACE VIEW {relation(view.table)} AS\n{text}")
+            found = self.connection.sql(f"SELECT * FROM {relation(view.table)} LIMIT 0").to_arrow_table()
         except duckdb.Error as error:
             raise ConfigurationError(f"the query fails: {first_line(error)}", where=str(view.path)) from error
         return found.schema
@@ -97,6 +100,6 @@ class Enclosure:
         """Take away what a range put here: a query for one partition that follows must not find it."""
         self.connection.unregister(CALENDAR)
         for view in views:
-            self.connection.execute(f"DROP MACRO TABLE IF EXISTS {relation_name(view.table)}")
-        for relation in self.relations.values():
-            relation.conceal()
+            self.connection.execute(f"DROP MACRO TABLE IF EXISTS {relation(view.table)}")
+        for item in self.relations.values():
+            item.conceal()

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from batch_platform.contracts.contract import Contract, Verdict
+from batch_platform.contracts.contract import Verdict
 from batch_platform.contracts.table_rules import PartitionState
 from batch_platform.contracts.validation import validate
 from batch_platform.errors import ContractError, first_line
@@ -77,7 +77,7 @@ class PartitionWriter:
         self._where = f"{features.model.table}[{key}]" if key else features.model.table
         self._state = PartitionState(features.contract, window_end)
         self._file = valid.writer(key, spill)
-        self._schema = stored_schema(features.contract)
+        self._schema = features.stored_schema
         self._pool = pool
         self._digests: list[Future[ContentDigest]] = []
         self._digest = digest_table(self._schema.empty_table())
@@ -103,7 +103,7 @@ class PartitionWriter:
         self._count(verdict)
         if not last:
             self._stop_early()
-        valid = verdict.valid.to_arrow().cast(self._schema)
+        valid = verdict.valid.select(self._schema.names).to_arrow().cast(self._schema)
         self._compare_keys(verdict.valid.select(self._features.model.key))
         self._settle(1)
         # Rows that come in one piece are few: handing them to a thread would take longer than working on them.
@@ -179,12 +179,6 @@ class PartitionWriter:
             alike &= mask
         self._twins += int(alike.sum()) - (self._last_key is None)
         self._last_key = keys.tail(1)
-
-
-def stored_schema(contract: Contract) -> pa.Schema:
-    """The schema of a feature table's files: the contract's columns and each row's position in its source."""
-    schema = contract.arrow_schema()
-    return schema.append(pa.field(SOURCE_FILE, pa.string())).append(pa.field(SOURCE_ROW, pa.int64()))
 
 
 def _frame(rows: pa.Table, where: str) -> pl.DataFrame:

@@ -19,17 +19,23 @@ from batch_platform.features.definition import FeatureTable
 from batch_platform.features.stored import OpenedInput
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
-from batch_platform.lake.store import quote_identifier
+from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.lake.table import Table
-from batch_platform.sql.rendering import relation
 from batch_platform.sql.names import without_end
 from batch_platform.sql.walls import walled
 
 
 def run_queries(
-    features: FeatureTable, opened: Mapping[str, OpenedInput], table: Table, file: DataFile, key: str
+    features: FeatureTable, opened: Mapping[str, OpenedInput], table: Table, file: DataFile | None, key: str
 ) -> tuple[str, ...]:
     """Run the queries of a contract on the rows of one partition, which stand in a file that no commit names.
+
+    Args:
+        features: the feature table.
+        opened: its inputs.
+        table: its table in the lake.
+        file: the rows; None for a view, whose query yields them.
+        key: the partition.
 
     Returns:
         What those of severity `warn` found.
@@ -52,10 +58,11 @@ def run_queries(
             name = reading.timeline.table
             if name != table.name:
                 _register(connection, name, opened[name].dataset(reading.keys(key)), plain=window is None)
-        for view in features.views:
+        for view in (*features.views, *([features.model] if file is None else [])):
             text = without_end(view.compile(window))[0]
             connection.execute(f"CREATE VIEW {relation(view.table)} AS\n{text}")
-        _register(connection, table.name, _rows_of(table, file), plain=window is None)
+        if file is not None:
+            _register(connection, table.name, _rows_of(table, file), plain=window is None)
         for rule in features.contract.queries:
             counted = f"SELECT count(*) FROM (\n{without_end(rule.sql())[0]}\n)"
             found = connection.execute(counted).fetchone()

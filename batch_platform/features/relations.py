@@ -14,9 +14,10 @@ import duckdb
 import pyarrow as pa
 
 from batch_platform.features.stored import OpenedInput
-from batch_platform.lake.store import quote_identifier
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
+from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.partitions import PARTITION_COLUMN
-from batch_platform.sql.ranges import END, NUMBER, START, relation_name
+from batch_platform.sql.ranges import END, NUMBER, START
 from batch_platform.sql.walls import quote_text
 
 _PARAMETERS = ", ".join(quote_identifier(name) for name in (NUMBER, START, END))
@@ -33,21 +34,25 @@ class Relation(ABC):
     Args:
         connection: where it stands; the schema is there.
         opened: the input.
+        plain: whether the view shows the table's own columns alone, and not where each row stood in its source.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, opened: OpenedInput) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, opened: OpenedInput, plain: bool) -> None:
         self._connection, self._opened = connection, opened
-        self._name = relation_name(opened.name)
+        self._name = relation(opened.name)
         # Names that no query can guess.
         self._pairs, self._rows = (f"{opened.name} {secrets.token_hex(8)}" for _ in range(2))
         found = connection.from_arrow(opened.schema.empty_table())
         self._types = dict(zip(found.columns, map(str, found.types), strict=True))
         self._partitioned = PARTITION_COLUMN in self._types
+        hidden = (SOURCE_FILE, SOURCE_ROW) if plain else ()
+        self._shown = ", ".join(quote_identifier(name) for name in self._types if name not in hidden)
         self.show(())
 
     def show(self, partitions: Sequence[str]) -> None:
         """Make the view show these partitions."""
-        self._connection.execute(f"CREATE OR REPLACE VIEW {self._name} AS {self._view(partitions)}")
+        rows = self._view(partitions)
+        self._connection.execute(f"CREATE OR REPLACE VIEW {self._name} AS SELECT {self._shown} FROM ({rows})")
 
     def reveal(self, permitted: Mapping[int, Sequence[str]]) -> None:
         """Make the macro show to each member of a range, named by its number, the partitions that it may see."""

@@ -23,6 +23,7 @@ from batch_platform.features.stored import OpenedInput
 from batch_platform.lake.data_file import ROW_GROUP_ROWS
 from batch_platform.partitions import Window
 from batch_platform.resources import Resources
+from batch_platform.sql.binding import seen_by
 from batch_platform.sql.model import SqlModel
 from batch_platform.sql.names import names_only, parsed_query, without_end
 from batch_platform.sql.order_proof import order_proof
@@ -72,7 +73,8 @@ class Sandbox:
         self._model, self._readings, self._opened, self._views = model, readings, opened, views
         self._selection, self._resources, self._spill = selection, resources, spill
         self._places: dict[bool, Enclosure] = {}
-        self._schemas = {table: item.schema for table, item in opened.items()}
+        plain = selection.position_optional
+        self._schemas = {table: seen_by(item.schema, partitioned=not plain) for table, item in opened.items()}
         self.unproven: tuple[str, ...] = ()
 
     @property
@@ -148,8 +150,8 @@ class Sandbox:
             return None
         place = self._place(files)
         try:
-            for relation in place.relations.values():
-                relation.show(())
+            for item in place.relations.values():
+                item.show(())
             for view in self._views:
                 self._schemas[view.table] = place.create_view(view, self._proofed(alone[view.table]))
             query = range_query(self._model, [windows[key] for key in keys], self._views, self._proofed)
@@ -203,7 +205,8 @@ class Sandbox:
     def _place(self, files: bool) -> Enclosure:
         """The connection that may open the inputs' files, or the one that may open none."""
         if files not in self._places:
-            self._places[files] = Enclosure(self._opened, self._views, files, self._resources, self._spill)
+            plain = self._selection.position_optional
+            self._places[files] = Enclosure(self._opened, self._views, files, self._resources, self._spill, plain)
         return self._places[files]
 
     def _names_only(self, model: SqlModel, sql: str) -> bool:

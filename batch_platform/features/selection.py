@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from batch_platform.contracts.set_rules import SetRule, relation_of_table
+from batch_platform.contracts.set_rules import SetRule
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
-from batch_platform.lake.store import quote_identifier
-from batch_platform.sql.ranges import relation_name
+from batch_platform.lake.store import quote_identifier, relation
 
 RULE = "rule:"
 """How the columns begin that say whether a row keeps a rule, which the rule's name follows."""
@@ -34,7 +33,7 @@ class Selection:
     rules: tuple[SetRule, ...] = ()
     position_optional: bool = False
 
-    def columns(self, names: Sequence[str], relation_of: Callable[[str], str] = relation_of_table) -> str:
+    def columns(self, names: Sequence[str], relation_of: Callable[[str], str] = relation) -> str:
         """The SELECT list over a model with these columns; a rule on a column that is not there is left out.
 
         Args:
@@ -70,7 +69,7 @@ class Selection:
 
 def merged(sql: str, table: str, key: Sequence[str]) -> str:
     """The rows of a query, and those of a table whose key it does not give anew; without a key, all of them."""
-    old = relation_name(table)
+    old = relation(table)
     names = [quote_identifier(name) for name in key]
     same = " AND ".join(f"new.{name} IS NOT DISTINCT FROM old.{name}" for name in names)
     kept = f" WHERE NOT EXISTS (SELECT 1 FROM {_NEW} AS new WHERE {same})" if names else ""

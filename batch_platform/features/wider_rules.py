@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from batch_platform.contracts.contract import Contract, digest_of
 from batch_platform.contracts.rules import Rule, Severity
-from batch_platform.contracts.set_rules import Relationship, relation_of_table
+from batch_platform.contracts.set_rules import Relationship
 from batch_platform.contracts.table_query import TableQuery
+from batch_platform.lake.store import relation
 from batch_platform.sql.sql_tests import SingularTest
 
 
@@ -67,7 +68,7 @@ def _as_query(rule: Rule, table: str) -> TableQuery:
     if isinstance(rule, TableQuery):
         return replace(rule, test=name, tables=_several(rule.tables, table))
     assert isinstance(rule, Relationship)
-    sql = f"SELECT * FROM {relation_of_table(table)} AS model WHERE NOT {rule.sql('model')}"
+    sql = f"SELECT * FROM {relation(table)} AS model WHERE NOT {rule.sql('model')}"
     return TableQuery(name, sql, (table, rule.other), severity=rule.severity)
 
 

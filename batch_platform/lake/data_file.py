@@ -29,10 +29,9 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_+:-][A-Za-z0-9_.+:-]{0,127}")
 ROW_GROUP_ROWS = 65_536
 """Rows of a row group, the least that is read of a file: a divisor of the rows of a shard."""
 
-PARQUET: dict[str, Any] = {
+_PARQUET: dict[str, Any] = {
     "compression": "zstd", "compression_level": 1, "version": "2.6", "coerce_timestamps": "us"
 }  # fmt: skip
-"""How rows are written: the same for a file that is written at once and for one that grows."""
 
 _STATISTICS_TEXT = 32  # longer text gets no minimum and maximum: a truncated maximum would lose rows
 
@@ -66,6 +65,15 @@ def partition_folder(partition: str) -> str:
     return f"{PARTITION_COLUMN}={partition}/"
 
 
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+    """How rows are written: the same for a file that is written at once and for one that grows.
+
+    Only text gets a dictionary. For numbers one doubles the time of writing and makes most files larger.
+    """
+    text = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    return {**_PARQUET, "use_dictionary": text or False}
+
+
 def parquet_bytes(rows: pa.Table) -> pa.Buffer:
     """The rows as a Parquet file: equal bytes for equal rows, by one version of the writer.
 
@@ -74,7 +82,7 @@ def parquet_bytes(rows: pa.Table) -> pa.Buffer:
     """
     sink = pa.BufferOutputStream()
     try:
-        pq.write_table(rows, sink, row_group_size=ROW_GROUP_ROWS, **PARQUET)
+        pq.write_table(rows, sink, row_group_size=ROW_GROUP_ROWS, **parquet_options(rows.schema))
     except pa.ArrowException as error:
         raise LakeError(f"the rows have no Parquet form: {first_line(error)}") from error
     return sink.getvalue()

@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 
 from batch_platform.errors import LakeError, first_line
 from batch_platform.lake.data_file import (
-    PARQUET,
     ROW_GROUP_ROWS,
     DataFile,
     Statistics,
     file_name,
     named,
     parquet_bytes,
+    parquet_options,
     partition_folder,
 )
 from batch_platform.lake.schema import storable
@@ -125,7 +125,7 @@ class _Growing(io.RawIOBase):
         self._hash, self._size = hashlib.sha256(), 0
         self._file = self.path.open("wb")
         self._sink = pa.PythonFile(self, mode="w")
-        self._writer = pq.ParquetWriter(self._sink, schema, **PARQUET)
+        self._writer = pq.ParquetWriter(self._sink, schema, **parquet_options(schema))
         self.add = self._writer.write_table
 
     def writable(self) -> bool:

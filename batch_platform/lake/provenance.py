@@ -100,7 +100,7 @@ class Provenance:
     `seconds` is wall time and `cost` is in dollars (see `telemetry.cost`). `quarantine_version` is the version
     of the quarantine table that holds this commit's rejected rows, committed before this one. `format` grows when
     older platforms would misread the record; a field that they may ignore does not make it grow. `contract` is what
-    the rows were held against, as JSON, for a table that has a contract.
+    the rows were held against, as JSON, for a table that has a contract; `reads_nothing` that its SQL has no inputs.
     """
 
     stage: Stage
@@ -112,6 +112,7 @@ class Provenance:
     sql_digest: str | None = None
     quarantine_version: int | None = None
     contract: str | None = None
+    reads_nothing: bool = False
     package_version: str = field(default_factory=installed_version)
     git_commit: str = field(default_factory=running_commit)
     format: int = FORMAT
@@ -133,7 +134,8 @@ class Provenance:
                 missing.append(f"digest of {place}")
             if self.stage is Stage.SNAPSHOT and not record.sources:
                 missing.append(f"source files of {place}")
-            if self.stage in (Stage.FEATURES, Stage.PREDICTIONS) and not record.inputs:
+            needed = self.stage is Stage.PREDICTIONS or (self.stage is Stage.FEATURES and not self.reads_nothing)
+            if needed and not record.inputs:
                 missing.append(f"input versions of {place}")
             if self.stage is Stage.PREDICTIONS and record.model is None:
                 missing.append(f"model version of {place}")

@@ -192,6 +192,11 @@ def _sync_folder(folder: Path) -> None:
             os.close(opened)
 
 
+def relation(table: str) -> str:
+    """The SQL name of a table of the lake: `features/x` is `"features"."x"`."""
+    return ".".join(quote_identifier(part) for part in table.split("/"))
+
+
 def quote_identifier(name: str) -> str:
     """A name as a SQL identifier that cannot end early."""
     return '"' + name.replace('"', '""') + '"'

@@ -130,6 +130,13 @@ def input_schema(columns: Mapping[str, pa.DataType], partitioned: bool) -> pa.Sc
     return pa.schema(list({**columns, **POSITION, **key}.items()))
 
 
+def seen_by(columns: pa.Schema, *, partitioned: bool) -> pa.Schema:
+    """What a reader sees of an input's columns: as in dbt, a table without partitions is made of plain ones."""
+    if partitioned:
+        return columns
+    return pa.schema([field for field in columns if field.name not in POSITION])
+
+
 def _refused(place: str, error: duckdb.Error, sql: str = "", template: str | None = None) -> ConfigurationError:
     line = re.search(r"^LINE (\d+):", str(error), re.MULTILINE)
     near = re.search(r"^(Candidate bindings|Did you mean)[: ]+(.*)$", str(error), re.MULTILINE)

@@ -15,9 +15,10 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batch_platform.errors import ConfigurationError
+from batch_platform.lake.store import relation
 from batch_platform.sql.cross_database import FUNCTIONS, Namespace
 from batch_platform.sql.macros import returning
-from batch_platform.sql.rendering import NOW, Bounds, relation, table_name
+from batch_platform.sql.rendering import NOW, Bounds, table_name
 from batch_platform.sql.settings import Setting, accepted, laid_over, setting_name
 from batch_platform.sql.templates import line_now
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from jinja2 import Template
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.lake.store import quote_identifier
+from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.partitions import Window
 from batch_platform.sql.config import Materialization, ModelConfig, model_config
 from batch_platform.sql.language import Language
 from batch_platform.sql.macros import Macro
 from batch_platform.sql.rendered import content_digest, refuse_volatile, without_semicolons
-from batch_platform.sql.rendering import Bounds, Rendering, relation, render, table_name
+from batch_platform.sql.rendering import Bounds, Rendering, render, table_name
 from batch_platform.sql.settings import Layer, laid_over
 from batch_platform.sql.templates import read_text, refuse
 

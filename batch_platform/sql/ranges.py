@@ -16,7 +16,7 @@ import sqlglot
 from sqlglot import TokenType, exp
 from sqlglot.tokenizer_core import Token
 
-from batch_platform.lake.store import quote_identifier
+from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.partitions import Window
 from batch_platform.sql.model import PLACEHOLDER, SqlModel, fill, placeholder
 from batch_platform.sql.names import names_only, parsed_query, without_end
@@ -93,7 +93,7 @@ def range_query(
     columns = [_column(name) for name in (NUMBER, START, END)]
     parameters = [quote_identifier(name) for name in (NUMBER, START, END)]
     macros = tuple(
-        f"CREATE OR REPLACE MACRO {relation_name(view.table)}({', '.join(parameters)}) AS TABLE\n"
+        f"CREATE OR REPLACE MACRO {relation(view.table)}({', '.join(parameters)}) AS TABLE\n"
         f"{_called(text, view.inputs, parameters)}"
         for view, text in zip(views, texts, strict=False)
     )
@@ -103,12 +103,7 @@ def range_query(
 
 def macro_call(table: str, arguments: Sequence[str]) -> str:
     """What an input is to a row of the calendar: a relation."""
-    return f"{relation_name(table)}({', '.join(arguments)})"
-
-
-def relation_name(table: str) -> str:
-    """`"stage"."name"`: a table as SQL names it."""
-    return ".".join(quote_identifier(part) for part in table.split("/"))
+    return f"{relation(table)}({', '.join(arguments)})"
 
 
 def _column(name: str) -> str:

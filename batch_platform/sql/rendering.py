@@ -18,7 +18,6 @@ from typing import Any
 from jinja2 import Template
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.lake.store import quote_identifier
 from batch_platform.sql.macros import Macro
 from batch_platform.sql.settings import MODEL_SETTINGS, Layer, Setting
 from batch_platform.sql.templates import blaming, line_now
@@ -132,11 +131,6 @@ def call(macro: Macro, rendering: Rendering, arguments: Mapping[str, Any]) -> An
             return macro(**arguments)
     finally:
         NOW.reset(token)
-
-
-def relation(table: str) -> str:
-    """`"stage"."name"`: a table as SQL names it."""
-    return ".".join(quote_identifier(part) for part in table.split("/"))
 
 
 def table_name(name: Any, where: str = "") -> str:

@@ -14,10 +14,11 @@ from typing import Any
 from jinja2 import Template
 
 from batch_platform.errors import ConfigurationError
+from batch_platform.lake.store import relation
 from batch_platform.sql.language import Language
 from batch_platform.sql.macros import Macro
 from batch_platform.sql.rendered import refuse_volatile, without_semicolons
-from batch_platform.sql.rendering import Rendering, Tables, call, relation, render
+from batch_platform.sql.rendering import Rendering, Tables, call, render
 from batch_platform.sql.settings import TEST_SETTINGS, Layer, Setting, laid_over
 from batch_platform.sql.templates import TEST_PREFIX, read_text
 

@@ -16,14 +16,13 @@ import duckdb
 import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError, first_line
-from batch_platform.lake.store import quote_identifier
+from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.partitions import Calendar
 from batch_platform.sql.binding import input_schema
 from batch_platform.sql.case_rows import typed
 from batch_platform.sql.model import SqlModel
 from batch_platform.sql.names import without_end
 from batch_platform.sql.order_proof import order_proof
-from batch_platform.sql.rendering import relation
 from batch_platform.sql.row_differences import Expected, differences
 from batch_platform.sql.seeds import Seed, seed_schema
 from batch_platform.sql.unit_case import CASE, EXPECT, GIVEN, Case, Subject, load_case

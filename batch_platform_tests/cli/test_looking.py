@@ -1,4 +1,4 @@
-"""The commands that look and change nothing: SQL as it would run, lineage, contracts, sources; with their exit codes."""
+"""The commands that look and change nothing: SQL as it would run, lineage, contracts, sources; their exit codes."""
 
 from __future__ import annotations
 

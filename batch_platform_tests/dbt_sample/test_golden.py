@@ -14,11 +14,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from batch_platform.lake.store import relation
 from batch_platform.sql.config import Materialization
 from batch_platform.sql.model import SqlModel
 from batch_platform.sql.order_proof import order_proof
 from batch_platform.sql.project import Project, load_project
-from batch_platform.sql.rendering import relation
 from batch_platform.sql.seeds import read_seed
 from batch_platform.sql.walls import walled
 from batch_platform_tests.dbt_sample.golden import (

@@ -54,7 +54,8 @@ def test_views_are_read_through_to_what_is_stored(tmp_path: Path) -> None:
     tables = read_project(
         tmp_path,
         {
-            "models/raw.sql": "{{ config(materialized='ephemeral') }}\nSELECT * FROM {{ source('snapshots', 'flights') }}",
+            "models/raw.sql": "{{ config(materialized='ephemeral') }}\n"
+            "SELECT * FROM {{ source('snapshots', 'flights') }}",
             "models/long_ones.sql": "{{ config(materialized='view') }}\n"
             "SELECT * FROM {{ ref('raw') }} WHERE distance_miles > 500",
             "models/days.sql": DAYS.replace("source('snapshots', 'flights')", "ref('long_ones')"),
