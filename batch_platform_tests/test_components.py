@@ -210,7 +210,8 @@ def test_a_model_name_that_two_folders_use_is_refused_with_both(project: Project
     shutil.copy(project.sql(PIPELINE) / "order_features.sql", project.sql("a_copy"))
     told = _refusal(project)
     assert f"{project.defs('a_copy')}, FeatureTables 'a_copy'" in told
-    assert f"a_copy/order_features.sql: {project.sql(PIPELINE)}/order_features.sql has the same name" in told
+    files = {folder: project.sql(folder) / "order_features.sql" for folder in (PIPELINE, "a_copy")}
+    assert f"{files[PIPELINE]}: {files['a_copy']} has the same name (rename one of them)" in told
 
 
 def test_a_folder_of_models_that_two_components_name_is_refused(project: Project) -> None:
