@@ -34,6 +34,10 @@ _BYTES = {
 }
 
 
+class SettingError(ConfigurationError):
+    """A setting of the environment that means nothing: no pipeline is at fault."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The places one deployment uses.
@@ -84,7 +88,7 @@ def _lake_options() -> dict[str, str]:
     pairs = [pair.strip() for pair in os.environ.get(LAKE_OPTIONS, "").split(",") if pair.strip()]
     wrong = next((pair for pair in pairs if "=" not in pair), None)
     if wrong is not None:
-        raise ConfigurationError(f"{LAKE_OPTIONS} has an entry without '='", fix="write name=value,name=value")
+        raise SettingError(f"{LAKE_OPTIONS} has an entry without '='", fix="write name=value,name=value")
     return dict(pair.split("=", 1) for pair in pairs)
 
 
@@ -93,7 +97,7 @@ def _dollars() -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ConfigurationError(f"{DOLLARS} is {text!r}", fix="give a number of dollars such as 0.04") from error
+        raise SettingError(f"{DOLLARS} is {text!r}", fix="give a number of dollars such as 0.04") from error
 
 
 def _memory() -> int | None:
@@ -104,7 +108,7 @@ def _memory() -> int | None:
         return None
     found = int(float(match[1]) * _BYTES[match[2]]) if match else 0
     if found < LEAST_MEMORY:
-        raise ConfigurationError(f"{SQL_MEMORY} is {text!r}", fix="give 100MB or more, such as 4GB or 512MiB")
+        raise SettingError(f"{SQL_MEMORY} is {text!r}", fix="give 100MB or more, such as 4GB or 512MiB")
     return found
 
 
@@ -113,7 +117,7 @@ def _threads() -> int | None:
     if not text:
         return None
     if not re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII):
-        raise ConfigurationError(f"{SQL_THREADS} is {text!r}", fix="give a number of threads, 1 or more")
+        raise SettingError(f"{SQL_THREADS} is {text!r}", fix="give a number of threads, 1 or more")
     return int(text)
 
 
@@ -127,7 +131,7 @@ def _project_root() -> Path:
     for folder in (here, *here.parents, checkout):
         if (folder / "dbt_like_sql").is_dir():
             return folder
-    raise ConfigurationError(
+    raise SettingError(
         "this folder is not inside a project: none above it holds a dbt_like_sql/",
         where=str(here),
         fix=f"change to a project's folder, or set {PROJECT}",

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationEr
 from batch_platform.automation.reporting import asset_key
 from batch_platform.errors import ConfigurationError
 from batch_platform.partitions import Cadence, Calendar, Offset
+from batch_platform.settings import SettingError
 
 FoundT = TypeVar("FoundT")
 
@@ -119,7 +120,7 @@ def declared(place: str) -> Iterator[None]:
     """Put the file and the component before the error of a declaration; one that has them already stays as it is."""
     try:
         yield
-    except DeclarationError:
+    except (DeclarationError, SettingError):
         raise
     except ConfigurationError as error:
         where = f"{place}, {error.where}" if error.where else place

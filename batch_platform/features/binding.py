@@ -6,7 +6,7 @@ here: binding it (`sql/binding.py`), or judging rows (`contracts/validation.py`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pyarrow as pa
 
@@ -25,8 +25,8 @@ from batch_platform.sql.properties import Entry
 def agreed_contract(model: SqlModel, project: Project, bound: pa.Schema | None, *, partitioned: bool) -> Contract:
     """The contract of a model, which its query keeps as far as that can be told without rows.
 
-    A stored table with partitions declares all of its contract. Of any other model the SQL decides what a property
-    file leaves open.
+    A stored table with partitions declares all of its contract, and so does a model with `contract: {enforced: true}`.
+    Of any other model the SQL decides what a property file leaves open.
 
     Args:
         model: the model.
@@ -40,7 +40,7 @@ def agreed_contract(model: SqlModel, project: Project, bound: pa.Schema | None, 
     """
     entry = project.properties.models.get(model.name)
     around = surroundings(project)
-    if partitioned and is_stored(model):
+    if model.config.contract_enforced or (partitioned and is_stored(model)):
         if entry is None:
             raise ConfigurationError(
                 f"model {model.name!r} has no contract",
@@ -49,7 +49,7 @@ def agreed_contract(model: SqlModel, project: Project, bound: pa.Schema | None, 
             )
         contract = contract_of(entry, surroundings=around)
         if bound is not None:
-            _refuse_other_columns(model, bound.names, contract)
+            _refuse_other_columns(model, bound.names, contract, POSITION if partitioned and is_stored(model) else ())
         return contract
     if entry is not None and (bound is not None or _names_columns(entry)):
         return contract_of(entry, bound, surroundings=around, partitioned=partitioned)
@@ -93,8 +93,8 @@ def _position_and_key() -> list[pa.Field]:
     return [pa.field(name, kind) for name, kind in {**POSITION, PARTITION_COLUMN: pa.string()}.items()]
 
 
-def _refuse_other_columns(model: SqlModel, found: list[str], contract: Contract) -> None:
-    declared = [*(column.name for column in contract.columns), *POSITION]
+def _refuse_other_columns(model: SqlModel, found: list[str], contract: Contract, further: Collection[str]) -> None:
+    declared = [*(column.name for column in contract.columns), *further]
     differences = [
         f"{label} {', '.join(names)}"
         for label, names in (

@@ -7,7 +7,7 @@ what a template says (`sql/`), what a contract means (`contracts/`), or Dagster 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -92,6 +92,7 @@ class Catalog:
             terms.tolerance,
             tuple(self._views((*model.inputs, *contract.reads)).values()),
             {table: seen_by(columns, partitioned=calendar is not None) for table, columns in read.items()},
+            terms.project.root,
         )
         self.tables[model.table] = features
         if is_stored(model):
@@ -180,7 +181,8 @@ class Catalog:
 
     def _timeline(self, model: SqlModel, table: str) -> Timeline:
         if table not in self.timelines:
-            alike = sorted(name for name in self.timelines if name.split("/")[0] == table.split("/")[0])
+            known = {*self.timelines, *self.tables, *self.coming}
+            alike = sorted(name for name in known if name.split("/")[0] == table.split("/")[0])
             raise ConfigurationError(
                 f"reads {table}, which no component declares",
                 where=_line(model, table),
@@ -205,7 +207,7 @@ class Catalog:
         own = [calendar for table, calendar in calendars.items() if calendar and lookbacks[table] is None]
         back = [calendar for table, calendar in calendars.items() if calendar and lookbacks[table] is not None]
         if own or back:
-            return calendar_of(own, back, model.config.cadence, str(model.path))
+            return _beginning(model, calendar_of(own, back, model.config.cadence, str(model.path)))
         if model.config.cadence:
             fix = "leave the cadence out"
             raise ConfigurationError("reads no partitioned table", where=f"{model.path}:1", fix=fix)
@@ -216,12 +218,32 @@ def _compiled(model: SqlModel, partitioned: bool, *, incremental: bool = False) 
     return model.compile(ANY_WINDOW if partitioned else None, incremental=incremental)
 
 
+def _beginning(model: SqlModel, calendar: Calendar) -> Calendar:
+    """A model's calendar, which may begin later than its inputs do."""
+    start, where = model.config.start, f"{model.path}:1"
+    if start is None:
+        return calendar
+    try:
+        own = replace(calendar, start=start)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.what, where=where, fix=error.fix) from None
+    if own.first < calendar.first:
+        raise ConfigurationError(
+            f"starts at {start}, before its inputs do", where=where, fix=f"use {calendar.first} or later"
+        )
+    return own
+
+
 def _own_past(model: SqlModel, calendar: Calendar | None, known_at: Offset) -> Reading:
     """What a model sees of itself: its earlier partitions, or what a table without partitions holds."""
     if calendar is None:
         return Reading(Timeline(model.table, None, None))
     count = model.lookback.get(THIS)
-    if not isinstance(count, int):
+    if isinstance(count, str):
+        raise ConfigurationError(
+            f"lookback of 'this' is {count!r}", where=f"{model.path}:1", fix="give a number of its partitions"
+        )
+    if count is None:
         raise ConfigurationError(
             "reads itself without saying how many of its earlier partitions",
             where=f"{model.path}:1",

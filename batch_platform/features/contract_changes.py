@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from batch_platform.contracts.changes import Change
+from batch_platform.contracts.contract import Contract
 from batch_platform.contracts.diff import diff
 from batch_platform.contracts.record import from_json
 from batch_platform.contracts.schema_yml import contract_of
@@ -31,11 +32,21 @@ def changes_since(features: FeatureTable, lake: Lake) -> tuple[Change, ...] | No
 
 
 def changes_against(features: FeatureTable, project: Path) -> tuple[Change, ...] | None:
-    """How the contract differs from that of the model of the same name in another project; None if it has none.
+    """How the contract differs from that of the model of the same name in another project, as their files declare them.
+
+    Returns:
+        The changes; None if one of the files declares none.
 
     Raises:
         ConfigurationError: the other project or its contract means nothing.
     """
-    other = load_project(project)
-    entry = other.properties.models.get(features.model.name)
-    return None if entry is None else diff(contract_of(entry, surroundings=surroundings(other)), features.contract)
+    here, there = (_as_declared(features, root) for root in (features.project, project))
+    return None if here is None or there is None else diff(there, here)
+
+
+def _as_declared(features: FeatureTable, root: Path) -> Contract | None:
+    """The contract as a property file declares it; what the file leaves open is as the model's SQL here decides."""
+    project = load_project(root)
+    entry = project.properties.models.get(features.model.name)
+    bound = None if features.calendar else features.contract.arrow_schema()
+    return None if entry is None else contract_of(entry, bound, surroundings=surroundings(project))

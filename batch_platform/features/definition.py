@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -34,6 +35,7 @@ class FeatureTable:
         tolerance: how many rows may be quarantined before a partition is refused.
         views: the models that are read without being stored, each after those that it reads itself; what they read is
             among the readings.
+        project: the folder of the SQL project.
         columns_read: the columns of each table and view that its SQL names, as far as they are known before reading.
     """
 
@@ -45,6 +47,7 @@ class FeatureTable:
     tolerance: Tolerance
     views: tuple[SqlModel, ...] = ()
     columns_read: Mapping[str, pa.Schema] = field(default_factory=dict, compare=False, repr=False)
+    project: Path = field(default=Path(), compare=False)
 
     @property
     def sql_digest(self) -> str:

@@ -23,6 +23,7 @@ from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.lake.table import Table
 from batch_platform.sql.names import without_end
 from batch_platform.sql.walls import walled
+from batch_platform.timelines import Reading
 
 
 def run_queries(
@@ -57,7 +58,7 @@ def run_queries(
         for reading in features.readings:
             name = reading.timeline.table
             if name != table.name:
-                _register(connection, name, opened[name].dataset(reading.keys(key)), plain=window is None)
+                _register(connection, name, opened[name].dataset(_beside(reading, key)), plain=window is None)
         for view in (*features.views, *([features.model] if file is None else [])):
             text = without_end(view.compile(window))[0]
             connection.execute(f"CREATE VIEW {relation(view.table)} AS\n{text}")
@@ -77,6 +78,12 @@ def run_queries(
         what = f"the partition {'; '.join(problems[Severity.ERROR])}"
         raise ContractError(what, where=place, fix="correct the source, the SQL or the test")
     return tuple(problems[Severity.WARN])
+
+
+def _beside(reading: Reading, key: str) -> list[str]:
+    """What a test sees of another table: the partition of the same key, where the two have one; else what SQL sees."""
+    keys = reading.keys(key)
+    return [key] if key in keys else keys
 
 
 def _register(connection: duckdb.DuckDBPyConnection, table: str, rows: ds.Dataset | pa.Table, *, plain: bool) -> None:

@@ -38,7 +38,7 @@ def without_later(contract: Contract, later: Sequence[str]) -> tuple[Contract, d
         later: the tables that are made after this one, in order.
     """
     table, moved = f"features/{contract.model}", dict[str, list[TableQuery]]()
-    for rule in [*contract.row_rules, *contract.rules]:
+    for rule in [*(rule for column in contract.columns for rule in column.rules), *contract.rules]:
         read = [name for name in later if name in _reads(rule)]
         if read:
             moved.setdefault(read[-1], []).append(_as_query(rule, table))

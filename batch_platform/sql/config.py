@@ -50,12 +50,11 @@ class ModelConfig:
         lookback: table, or `this` -> a number of its newest known partitions, or a text such as '28 days'.
         cadence: how often it gets a partition; None where its inputs tell.
         start: the key of its first partition; None where its inputs tell.
-        timezone: the zone of its partitions; None where its inputs tell.
         tags: names to select it by.
         owners: who is told about it.
         enabled: False leaves it out.
         full_refresh: True builds a plain incremental model anew each time, False never, None when asked to.
-        on_schema_change: as dbt spells it; `ignore` and `fail` differ.
+        on_schema_change: as dbt spells it; a table whose columns have changed is refused in any case.
         incremental_strategy: how rows are added; None where nothing is said.
         contract_enforced: whether its columns must be those that are declared.
         meta: whatever else a team keeps with it.
@@ -66,7 +65,6 @@ class ModelConfig:
     lookback: Mapping[str, int | str] = field(default_factory=dict, hash=False)
     cadence: Cadence | None = None
     start: str | None = None
-    timezone: str | None = None
     tags: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
     enabled: bool = True
@@ -110,7 +108,6 @@ def model_config(settings: Layer, tables: Iterable[str], default: Materializatio
         lookback=MappingProxyType(read("lookback", _lookback(tuple(tables)), {})),
         cadence=read("cadence", _choice(Cadence), None),
         start=read("start", _date, None),
-        timezone=read("timezone", _text, None),
         tags=tuple(read("tags", texts, ())),
         owners=read("owners", texts, (named,) if isinstance(named, str) else ()),
         enabled=read("enabled", _flag, True),

@@ -76,7 +76,7 @@ def content_digest(template: str, macros: Iterable[Macro], variables: Mapping[st
         "vars": variables,
         "key": config.key,
         "lookback": dict(config.lookback),
-        "partitions": [config.cadence, config.start, config.timezone],
+        "partitions": [config.cadence, config.start],
         "incremental": [incremental, config.incremental_strategy if incremental else None],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:32]

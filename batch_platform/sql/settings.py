@@ -27,7 +27,7 @@ Layer = Mapping[str, Setting]
 
 MODEL_SETTINGS = frozenset(
     {
-        "materialized", "key", "lookback", "cadence", "start", "timezone", "tags", "owners", "enabled", "full_refresh",
+        "materialized", "key", "lookback", "cadence", "start", "tags", "owners", "enabled", "full_refresh",
         "on_schema_change", "incremental_strategy", "contract", "meta",
     }
 )  # fmt: skip

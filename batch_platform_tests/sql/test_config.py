@@ -34,7 +34,6 @@ def test_nothing_said_is_the_default() -> None:
         ({"cadence": "weekly"}, "cadence", Cadence.WEEKLY),
         ({"cadence": None, "key": None, "meta": None, "enabled": None}, "key", ()),
         ({"start": "2025-01-05"}, "start", "2025-01-05"),
-        ({"timezone": "Europe/Berlin"}, "timezone", "Europe/Berlin"),
         ({"tags": "x"}, "tags", ("x",)),
         ({"meta": {"owner": "team"}}, "owners", ("team",)),
         ({"meta": {"owner": "team"}, "owners": ["a", "b"]}, "owners", ("a", "b")),

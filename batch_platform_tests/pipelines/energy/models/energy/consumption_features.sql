@@ -1,6 +1,6 @@
 {{ config(key=['meter_id'], lookback={'daily_consumption': 28, 'tariffs': 1}, cadence='daily') }}
 
--- The four weeks up to and with the day, the household, and the price that is known in the night after.
+-- The four weeks up to and with the day, the household, and the price of its week.
 WITH history AS (
     SELECT
         meter_id,
