@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+_WIDE = 12
+"""Columns from which on rows are printed side by side."""
+
 
 @click.group()
 def sql() -> None:
@@ -49,7 +52,11 @@ def run(model: str, partition: str | None, limit: int) -> None:
     rows = first_rows(features, settings.lake, partition_of(features, partition), limit, settings.resources)
     personal = [column.name for column in features.contract.columns if column.personal]
     frame = pl.DataFrame(pl.from_arrow(rows)).with_columns(pl.lit("***").alias(name) for name in personal)
+    if frame.width > _WIDE:  # a column a line, and each row a column
+        texts = frame.select(pl.all().cast(pl.String, strict=False))
+        frame = texts.transpose(include_header=True, column_names=[f"row {n + 1}" for n in range(frame.height)])
     with pl.Config(
-        tbl_rows=limit, tbl_cols=-1, tbl_width_chars=10_000, fmt_str_lengths=60, tbl_hide_dataframe_shape=True
-    ):
+        tbl_rows=-1, tbl_cols=-1, tbl_width_chars=10_000, fmt_str_lengths=60, tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=frame.width > 0 and "column" in frame.columns,
+    ):  # fmt: skip
         click.echo(str(frame))
