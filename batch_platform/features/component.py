@@ -32,7 +32,7 @@ from batch_platform.sql.lineage import ColumnRef, Lineage
 from batch_platform.sql.seeds import Seed
 from batch_platform.telemetry.cost import Meter
 
-_SHOWN = 4
+_SHOWN = 6
 """How many origins of a column its description names."""
 
 _FOLDER = r"^[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*$"
@@ -194,10 +194,12 @@ def _owner(name: str) -> str:
 
 def _from(refs: tuple[ColumnRef, ...]) -> str:
     """Where a column comes from, in as few words as a table of columns has room for."""
-    if not refs:
-        return ""
-    shown = ", ".join(str(ref) for ref in refs[:_SHOWN])
-    return f"[from {shown}{f' and {len(refs) - _SHOWN} more' if len(refs) > _SHOWN else ''}]"
+    columns: dict[str, list[str]] = {}
+    for ref in refs[:_SHOWN]:
+        columns.setdefault(ref.table, []).append(ref.column)
+    told = "; ".join(f"{table}: {', '.join(names)}" for table, names in columns.items())
+    more = f" and {len(refs) - _SHOWN} more" if len(refs) > _SHOWN else ""
+    return f"[from {told}{more}]" if refs else ""
 
 
 def _read_groups(context: dg.ComponentLoadContext) -> None:

@@ -6,6 +6,7 @@ a query (`sql/lineage.py`), or drawing it (`cli/`).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -73,9 +74,14 @@ def whole_lineage(tables: Iterable[FeatureTable], book: LineageBook) -> dict[str
     return {table.model.table: book.lineage(table).columns for table in tables}
 
 
+@functools.cache
+def _versions() -> tuple[str, str]:
+    return version("sqlglot"), installed_version()
+
+
 def _key(sql: str, features: FeatureTable) -> str:
     columns = {table: str(schema) for table, schema in sorted(features.columns_read.items())}
-    told = [sql, str(features.model.path), columns, version("sqlglot"), installed_version()]
+    told = [sql, str(features.model.path), columns, *_versions()]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
