@@ -5,6 +5,7 @@ Belongs here: asking DuckDB about a text. Does not belong here: what is asked, a
 
 from __future__ import annotations
 
+import atexit
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from functools import cache
 import duckdb
 import pyarrow as pa
 
-from batch_platform.lake.store import quote_identifier
+from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.sql.model import PLACEHOLDER
 from batch_platform.sql.walls import walled
 
@@ -33,7 +34,7 @@ class Desk:
         """This desk with these tables (`stage/name` -> columns) and no others."""
         with self._lock:
             for name in [name for name in self._tables if name not in tables]:
-                self._connection.execute(f"DROP TABLE {_relation(name)}")
+                self._connection.execute(f"DROP TABLE {relation(name)}")
                 del self._tables[name]
             for name, schema in tables.items():
                 if self._tables.get(name) != schema:
@@ -45,10 +46,17 @@ class Desk:
             self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(name.split('/')[0])}")
         self._connection.register("arriving", schema.empty_table())
         try:
-            self._connection.execute(f"CREATE OR REPLACE TABLE {_relation(name)} AS SELECT * FROM arriving")
+            self._connection.execute(f"CREATE OR REPLACE TABLE {relation(name)} AS SELECT * FROM arriving")
         finally:
             self._connection.unregister("arriving")
         self._tables[name] = schema
+
+    def close(self) -> None:
+        """Let go of the connection; nothing is asked of the desk any more."""
+        with self._lock:
+            self._connection.close()
+            del self._connection
+        desk.cache_clear()
 
     def columns(self, sql: str) -> list[tuple[str, str]]:
         """The names and types that a query yields.
@@ -56,8 +64,8 @@ class Desk:
         Raises:
             duckdb.Error: it cannot be bound.
         """
-        relation = self._connection.sql(self._only(sql))
-        return [(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)]
+        found = self._connection.sql(self._only(sql))
+        return [(name, str(kind)) for name, kind in zip(found.columns, found.types, strict=True)]
 
     def plan(self, sql: str) -> str:
         """The plan of a query as JSON, with every expression as it was bound.
@@ -78,17 +86,16 @@ class Desk:
 @cache
 def desk() -> Desk:
     """The process's one desk."""
-    return Desk()
-
-
-def _relation(table: str) -> str:
-    return ".".join(quote_identifier(part) for part in table.split("/"))
+    made = Desk()
+    # DuckDB's module complains on standard error of a connection that outlives it.
+    atexit.register(made.close)
+    return made
 
 
 def _without_placeholders(sql: str) -> str:
     """The text with a relation and a moment in the place of a range's placeholders."""
 
     def stand_in(mark: re.Match[str]) -> str:
-        return _relation(mark[1]) if "/" in mark[1] else "TIMESTAMPTZ '2000-01-01 00:00:00+00'"
+        return relation(mark[1]) if "/" in mark[1] else "TIMESTAMPTZ '2000-01-01 00:00:00+00'"
 
     return re.sub(f'"{PLACEHOLDER}([^"]+)"', stand_in, sql)
