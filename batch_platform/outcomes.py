@@ -33,12 +33,16 @@ Metadata = Mapping[str, MetadataItem]
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """The result of one check on one partition; `details` are the figures behind it."""
+    """The result of one check on one partition; `details` are the figures behind it.
+
+    One that `warns` has passed with something that a person should look at: it is shown as a warning and stops nothing.
+    """
 
     name: str
     passed: bool
     description: str = ""
     details: Metadata = field(default_factory=dict)
+    warns: bool = False
 
 
 @dataclass(frozen=True)

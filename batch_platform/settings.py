@@ -29,6 +29,9 @@ SQL_MEMORY, SQL_SPILL, SQL_THREADS = (
     "BATCH_PLATFORM_SQL_THREADS",
 )
 
+_MISREAD = re.compile(r"[?#\x00-\x1f\x7f]|%[0-9a-f]{2}", re.I)
+"""What a folder's path must not hold: parts of a URL, as which delta-rs reads it, or what no URL can hold."""
+
 _BYTES = {
     f"{unit}{end}": base**power for power, unit in enumerate("KMGT", 1) for end, base in (("B", 1000), ("iB", 1024))
 }
@@ -81,7 +84,13 @@ class Settings:
 def _lake_root(project: Path) -> str:
     """An address as it stands, a folder as an absolute path: every process must mean the same one."""
     root = os.environ.get(LAKE) or "local/lake"
-    return root if "://" in root else str(project / root)
+    if "://" in root:
+        return root
+    folder = str(project / root)
+    if found := _MISREAD.search(folder):
+        fix = f"choose another folder for the project or by {LAKE}"
+        raise SettingError(f"the lake's folder {folder!r} has {found[0]!r} in its path", fix=fix)
+    return folder
 
 
 def _lake_options() -> dict[str, str]:

@@ -6,7 +6,7 @@ from datetime import date
 
 from hypothesis import strategies as st
 
-from batch_platform.partitions import Cadence, Calendar, Offset
+from batch_platform.partitions import Cadence, Calendar, Offset, Window
 
 MIDNIGHT_GAPS = ["America/Havana", "America/Santiago", "Africa/Cairo", "Asia/Beirut"]
 """Some days begin at one; in autumn an hour next to midnight comes twice."""
@@ -23,6 +23,12 @@ def calendar_from(cadence: Cadence, start: date, zone: str, ahead: int = 0, hour
     """The calendar of this cadence from a date on, where it is hourly from an hour on."""
     text = f"{start.isoformat()}-{hour:02}:00" if cadence is Cadence.HOURLY else start.isoformat()
     return Calendar(cadence, text, zone, ahead)
+
+
+def keys_within(calendar: Calendar, window: Window) -> list[str]:
+    """The partitions of a calendar that begin within `window`, in order; none before its first."""
+    last = calendar.shift(calendar.key_from(window.end), -1)
+    return calendar.keys_between(max(calendar.key_from(window.start), calendar.first), last)
 
 
 @st.composite

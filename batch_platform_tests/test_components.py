@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from batch_platform.automation.reporting import asset_key
+from batch_platform_tests.features.projects import write
 from batch_platform_tests.pipelines.fixtures import project as project_fixture
 from batch_platform_tests.pipelines.project import Project
 
@@ -233,3 +237,81 @@ def test_a_mistake_is_told_with_the_pipeline_that_made_it(project: Project) -> N
     told = _refusal(project)
     assert f"{project.defs(PIPELINE)}, ModelVersion 'repeat_purchase'" in told
     assert "a_first_pipeline, " not in told
+
+
+SHOP = {
+    "seeds/sizes.csv": "size,count\n1,2\n",
+    "models/m/inner.sql": "{{ config(materialized='ephemeral') }} SELECT size AS own FROM {{ ref('sizes') }}",
+    "models/m/shown.sql": "{{ config(materialized='view') }} SELECT own FROM {{ ref('inner') }}",
+    "models/m/kept.sql": "{{ config(tags=['nightly'], meta={'owner': 'Ann Lee', 'rank': 1}) }}"
+    " SELECT shown.own AS result, inner_.own AS again FROM {{ ref('shown') }} JOIN {{ ref('inner') }} AS inner_"
+    " USING (own)",
+}
+
+
+def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str]) -> Project:
+    """A project of seeds and models without partitions."""
+    made = Project.create(tmp_path / "shop")
+    monkeypatch.setenv("BATCH_PLATFORM_PROJECT", str(made.root))
+    monkeypatch.chdir(made.root)
+    made.declare("shop", [{"type": "batch_platform.FeatureTables", "attributes": {"models": "m"}}])
+    write(made.root / "dbt_like_sql", files)
+    return made
+
+
+def test_a_reader_of_a_view_depends_on_the_view_and_on_what_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = _graph(_shop(tmp_path, monkeypatch, SHOP))
+    kept = graph.get(asset_key("features/kept"))
+    assert kept.parent_keys == {asset_key("features/shown"), asset_key("seeds/sizes")}
+    assert graph.get(asset_key("features/shown")).parent_keys == {asset_key("seeds/sizes")}
+    lineage = kept.metadata["dagster/column_lineage"].deps_by_column
+    # What a view yields is the view's; an ephemeral model is no asset.
+    assert {name: [(d.asset_key, d.column_name) for d in deps] for name, deps in lineage.items()} == {
+        "result": [(asset_key("features/shown"), "own")],
+        "again": [(asset_key("seeds/sizes"), "size")],
+    }
+    assert kept.owners == ["team:Ann Lee"] and "nightly" in kept.tags
+    assert kept.metadata["meta"].value == {"owner": "Ann Lee", "rank": 1}
+    assert "meta" not in graph.get(asset_key("features/shown")).metadata
+
+
+def test_a_reader_of_a_view_with_partitions_depends_on_the_same_partition(project: Project) -> None:
+    _add_model(project, "a_view", SECOND_MODEL.replace("key=['order_id']", "materialized='view'"))
+    sql = SECOND_MODEL.replace("order_features", "a_view").replace("amount_euros * 100 AS amount_cents", "amount_cents")
+    _add_model(project, "reader", sql)
+    node = _graph(project).get(asset_key("features/reader"))
+    assert node.parent_keys == {asset_key("features/a_view"), asset_key("features/order_features")}
+    mapping = node.partition_mappings[asset_key("features/a_view")]
+    assert (mapping.start_offset, mapping.end_offset) == (0, 0)
+
+
+def test_readers_of_a_view_whose_check_fails_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = "models:\n  - name: shown\n    columns:\n      - {name: own, data_tests: [{range: {min: 5}}]}\n"
+    made = _shop(tmp_path, monkeypatch, SHOP | {"models/m/schema.yml": schema})
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = made.definitions().resolve_implicit_global_asset_job_def()
+        config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        ended = job.execute_in_process(instance=instance, raise_on_error=False, run_config=config)
+    done = {event.asset_key for event in ended.all_events if event.is_step_materialization}
+    assert asset_key("seeds/sizes") in done and asset_key("features/kept") not in done
+
+
+def test_a_seed_has_the_version_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = _shop(tmp_path, monkeypatch, SHOP)
+    first = _graph(made).get(asset_key("seeds/sizes")).code_version
+    assert first and _graph(made).get(asset_key("seeds/sizes")).code_version == first
+    write(made.root / "dbt_like_sql", {"seeds/sizes.csv": "size,count\n1,3\n"})
+    assert _graph(made).get(asset_key("seeds/sizes")).code_version != first
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [("tags=['my tag!']", "'my tag!' cannot be a tag"), ("meta={'owner': '@ann'}", "'@ann' cannot be an owner")],
+)
+def test_a_tag_or_an_owner_that_cannot_be_shown_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, said: str
+) -> None:
+    made = _shop(tmp_path, monkeypatch, {"models/m/a.sql": f"-- a\n{{{{ config({config}) }}}} SELECT 1 AS n"})
+    assert f"models/m/a.sql:2: {said}" in _refusal(made)

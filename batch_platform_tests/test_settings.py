@@ -11,7 +11,9 @@ import pytest
 
 import batch_platform
 from batch_platform.errors import ConfigurationError
-from batch_platform.settings import Settings
+from batch_platform.lake.table import Table
+from batch_platform.settings import SettingError, Settings
+from batch_platform_tests.features.tables import DAYS, FLIGHTS, put
 
 NAMES = ["LAKE", "LAKE_OPTIONS", "REGISTRY", "ARTIFACTS", "PROJECT", "DOLLARS_PER_CPU_HOUR"]
 
@@ -103,6 +105,28 @@ def test_a_relative_lake_lies_in_the_project(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("BATCH_PLATFORM_PROJECT", str(tmp_path))
     monkeypatch.setenv("BATCH_PLATFORM_LAKE", "tables")
     assert Settings.from_environment().lake.root == str(tmp_path / "tables")
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "a%41b", "a\nb"])
+@pytest.mark.parametrize("setting", ["LAKE", "PROJECT"])
+def test_a_folder_that_would_be_taken_for_another_address_is_refused(
+    name: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else commits would go where nothing looks for them."""
+    monkeypatch.setenv("BATCH_PLATFORM_PROJECT", str(tmp_path))
+    monkeypatch.setenv(f"BATCH_PLATFORM_{setting}", str(tmp_path / name))
+    with pytest.raises(SettingError, match=r"in its path .choose another folder") as caught:
+        Settings.from_environment()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_may_have_any_other_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is committed there is found again."""
+    for name in ("two words", "50%", "größe", "[x]{y}", "a&b=c;d", "it's"):
+        monkeypatch.setenv("BATCH_PLATFORM_LAKE", str(tmp_path / name))
+        lake = Settings.from_environment().lake
+        put(lake, FLIGHTS, {DAYS[0]: {"flight": ["AA1"]}})
+        assert set(Table(lake, FLIGHTS).records()) == {DAYS[0]}
 
 
 def test_outside_a_project_nothing_is_written(tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ def report(
         for outcome in members:
             context.log_event(_materialization(name, outcome))
     yield from _evaluations(context, table, outcomes)
+    for outcome in good:
+        for check in outcome.checks:
+            if check.warns:
+                context.log.warning(f"{table}{f'[{outcome.key}]' if outcome.key else ''}: {check.description}")
     for outcome in bad:
         context.log.error(_one_line(outcome.error))
         if isinstance(outcome.error, UnexpectedError) and outcome.error.__cause__ is not None:
@@ -123,7 +127,8 @@ def _evaluations(
             yield AssetCheckEvaluation(
                 asset_key=key,
                 check_name=check.name,
-                passed=check.passed,
+                passed=check.passed and not check.warns,
+                severity=dg.AssetCheckSeverity.WARN if check.passed and check.warns else dg.AssetCheckSeverity.ERROR,
                 description=check.description or None,
                 metadata={name: _value(item) for name, item in check.details.items()},
                 target_materialization_data=targets.get(outcome.key),

@@ -26,16 +26,23 @@ def diff(model: str | None, against: Path | None) -> None:
 
     MODEL is one model; all stored models if it is left out. Ends with exit code 4 if a change breaks readers.
     """
+    import functools
+
     from batch_platform.cli.tables import all_models, find_model
     from batch_platform.contracts.diff import describe
     from batch_platform.features.contract_changes import changes_against, changes_since
     from batch_platform.features.definition import is_stored
     from batch_platform.settings import Settings
+    from batch_platform.sql.project import load_project
 
     chosen = [find_model(model)] if model else [f for f in all_models().values() if is_stored(f.model)]
+    load = functools.cache(load_project)
     lake, broken = Settings.from_environment().lake, []
     for features in sorted(chosen, key=lambda features: features.model.name):
-        changes = changes_against(features, against) if against else changes_since(features, lake)
+        if against:
+            changes = changes_against(features, load(features.project), load(against))
+        else:
+            changes = changes_since(features, lake)
         if changes is None:
             click.echo(f"{features.model.table}: nothing to compare with yet")
             continue

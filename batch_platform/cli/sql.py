@@ -1,8 +1,15 @@
-"""`batch-platform sql`: the SQL that would run for a partition, and the first rows that it gives."""
+"""`batch-platform sql`: the SQL that would run for a partition, the first rows that it gives, and its unit tests."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from batch_platform.errors import ConfigurationError, ContractError
+
+CASES = Path("batch_platform_tests") / "sql"
+"""Where unit tests lie in a project that says nothing else."""
 
 _WIDE = 12
 """Columns from which on rows are printed side by side."""
@@ -10,7 +17,7 @@ _WIDE = 12
 
 @click.group()
 def sql() -> None:
-    """Look at SQL models."""
+    """Look at SQL models, and test them."""
 
 
 @sql.command()
@@ -60,3 +67,41 @@ def run(model: str, partition: str | None, limit: int) -> None:
         tbl_hide_column_data_types=frame.width > 0 and "column" in frame.columns,
     ):  # fmt: skip
         click.echo(str(frame))
+
+
+@sql.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+def test(folder: Path | None) -> None:
+    """Run the SQL unit tests below FOLDER: cases in <model>/<case>/, with rows that are given and rows expected.
+
+    FOLDER is batch_platform_tests/sql of the project if it is left out. No lake is needed. Ends with exit code 4 if a
+    case fails.
+    """
+    import warnings
+
+    from batch_platform.automation.location import load_components
+    from batch_platform.features.unit_subjects import unit_subjects
+    from batch_platform.settings import Settings
+    from batch_platform.sql.unit_test import case_folders, check
+
+    warnings.simplefilter("ignore")
+    root = folder or Settings.from_environment().project / CASES
+    cases = case_folders(root)
+    if not cases:
+        raise ConfigurationError("the folder holds no case", where=str(root), fix="add <model>/<case>/expect.yaml")
+    models = unit_subjects(load_components().load_context)
+    failed = 0
+    for case in cases:
+        name = f"{case.parent.name}/{case.name}"
+        try:
+            check(case, models)
+            click.echo(f"passed {name}")
+        except AssertionError as difference:
+            click.echo(f"failed {difference}")
+        except ConfigurationError as error:
+            click.echo(f"failed {name}:\n  {error}")
+        else:
+            continue
+        failed += 1
+    if failed:
+        raise ContractError(f"{failed} of {len(cases)} cases failed", fix="correct the SQL, or what is expected of it")

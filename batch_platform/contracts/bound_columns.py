@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from batch_platform.contracts.column_types import storage
+from batch_platform.contracts.column_types import is_number, storage
 from batch_platform.errors import ConfigurationError
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.partitions import PARTITION_COLUMN
@@ -73,14 +73,10 @@ def may_become(kind: pa.DataType, data_type: str) -> bool:
     declared = storage(data_type)[1]
     if pa.types.is_null(kind) or kind == declared:
         return True
-    if _is_number(kind) and _is_number(declared):
+    if is_number(kind) and is_number(declared):
         return True
     if pa.types.is_timestamp(kind) and pa.types.is_timestamp(declared):
         return bool(kind.tz) == bool(declared.tz)
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(_NAMES.get(kind) == data_type)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

@@ -86,6 +86,11 @@ def storage(data_type: str) -> tuple[pl.DataType, pa.DataType]:
     return pl.Decimal(precision, scale), pa.decimal128(precision, scale)
 
 
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of an Arrow type are numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
 _DIGITS = {"TINYINT": 3, "SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
 """Decimal digits of the largest whole number of each type."""
 

@@ -22,7 +22,7 @@ from batch_platform.contracts.column_types import storage
 from batch_platform.contracts.rules import NotNull, RowRule, Rule, Severity
 from batch_platform.contracts.set_rules import Relationship, SetRule
 from batch_platform.contracts.table_query import TableQuery
-from batch_platform.contracts.table_rules import Freshness, TableRule
+from batch_platform.contracts.table_rules import TableRule
 from batch_platform.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -144,11 +144,6 @@ class Contract:
         """The other tables of the lake that its rules read, sorted."""
         related = {rule.other for rule in self.row_rules if isinstance(rule, Relationship)}
         return tuple(sorted(related.union(*(query.tables for query in self.queries)) - {self.table}))
-
-    @property
-    def needs_window(self) -> bool:
-        """Whether a rule asks when the partition's window ends, which a table without partitions cannot say."""
-        return any(isinstance(rule, Freshness) for rule in self.rules)
 
     def arrow_schema(self) -> pa.Schema:
         """The schema that the lake stores, in the contract's order; times are `timestamp[us, UTC]`."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+import yaml
+
 from batch_platform.contracts.arguments import Arguments
 from batch_platform.contracts.column_tests import BOUNDS, expression, referenced
 from batch_platform.contracts.conditions import Condition
-from batch_platform.contracts.rules import Rule, shown
+from batch_platform.contracts.rules import Rule, Severity, shown
 from batch_platform.contracts.set_rules import Unique
-from batch_platform.contracts.surroundings import Surroundings, is_reference
-from batch_platform.contracts.table_query import TableQuery
+from batch_platform.contracts.surroundings import Rendered, Surroundings, is_reference
+from batch_platform.contracts.table_query import Origin, TableQuery
 from batch_platform.contracts.table_rules import UNITS, Freshness, RowCount
 from batch_platform.errors import BatchPlatformError, first_line
 from batch_platform.lake.store import relation
@@ -76,12 +78,30 @@ def of_the_project(
         tested = f"(SELECT * FROM {tested} WHERE ({where.text}\n)) AS dbt_subquery"
     place = {"model": tested} if column is None else {"model": tested, "column_name": column}
     try:
-        query, tables = around.render(around.generic_tests[given.test], {**place, **values, **relations})
+        found = Rendered(*around.render(around.generic_tests[given.test], {**place, **values, **relations}))
     except BatchPlatformError as error:
         given.refuse(f"{given.test}: {error.what}", error.fix)
     except (TypeError, ValueError) as error:
         given.refuse(f"{given.test}: {first_line(error)}")
     arguments = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
     title = f"{column}: {given.test}({arguments})" if column else f"{given.test}({arguments})"
-    tables = tuple(dict.fromkeys((own, *named.values(), *tables)))
-    return TableQuery(title, query, tables, () if column is None else (column,))
+    tables = tuple(dict.fromkeys((own, *named.values(), *found.tables)))
+    origin = Origin(
+        f"{given.document.path}:{given.place.start_mark.line + 1}",
+        severity=Severity(found.severity) if found.severity and not _says(given, "severity") else None,
+        enabled=found.enabled or _says(given, "enabled"),
+    )
+    return TableQuery(title, found.sql, tables, () if column is None else (column,), origin)
+
+
+def _says(given: Arguments, option: str) -> bool:
+    """Whether the property file gives a test this option, beside its arguments or in `config`."""
+    if not isinstance(given.place, yaml.MappingNode):
+        return False
+    parts = given.document.mapping(given.place, given.test, None)
+    if "test_name" not in parts:
+        (own,) = parts.values()
+        parts = given.document.mapping(own, given.test, None) if isinstance(own, yaml.MappingNode) else {}
+    config = parts.get("config")
+    nested = given.document.mapping(config, "config", None) if isinstance(config, yaml.MappingNode) else {}
+    return option in parts or option in nested

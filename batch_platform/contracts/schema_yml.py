@@ -8,7 +8,7 @@ project (`sql/properties.py`), and the contract as a value (`contract.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,26 +30,6 @@ from batch_platform.sql.yaml_nodes import Document
 
 _KEYS = ("name", "description", "config", "meta", "tags", "columns", "constraints", "freshness", *SPELLINGS)
 _UNREAD = ("docs", "access", "group", "latest_version", "deprecation_date")
-
-
-def load_contracts(folder: Path) -> dict[str, Contract]:
-    """Every contract declared in the folder's `*.yml` and `*.yaml` files, by model name; every column has a type.
-
-    Raises:
-        ConfigurationError: naming file and line, where a file says anything that would not be enforced.
-    """
-    if not folder.is_dir():
-        raise ConfigurationError("no such folder of models", where=str(folder))
-    contracts: dict[str, Contract] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".yml", ".yaml") and p.is_file()):
-        document = Document(path)
-        for entry in _entries(document):
-            contract = contract_of(entry)
-            if contract.model in contracts:
-                earlier = contracts[contract.model].path
-                document.refuse(entry.node, f"model {contract.model} is declared twice, first in {earlier}")
-            contracts[contract.model] = contract
-    return contracts
 
 
 def contract_of(
@@ -91,19 +71,6 @@ def contract_of_columns(model: str, bound: pa.Schema, path: Path) -> Contract:
         for name, kind in own_columns(bound).items()
     )
     return Contract(model, "", columns, (), path, digest_of(model, columns, ()))
-
-
-def _entries(document: Document) -> Iterator[Entry]:
-    root = document.root()
-    if root is None:
-        raise ConfigurationError("the file declares no models", where=f"{document.path}:1")
-    top = document.mapping(root, "the file", ("version", "models"))
-    if "version" in top and document.value(top["version"]) != 2:
-        document.refuse(top["version"], "version must be 2")
-    if "models" not in top:
-        document.refuse(root, "the file declares no models")
-    for node in document.items(top["models"], "models"):
-        yield Entry("", document, node)
 
 
 @dataclass(frozen=True)

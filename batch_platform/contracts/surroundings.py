@@ -9,9 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-Render = Callable[[str, Mapping[str, object]], tuple[str, tuple[str, ...]]]
-"""Renders a generic test: its template and arguments to the SQL, and to the tables of the lake that this reads."""
+
+class Rendered(NamedTuple):
+    """A generic test for its arguments.
+
+    Attributes:
+        sql: the query.
+        tables: the tables of the lake that it names itself.
+        severity: what its block says, None where it says nothing.
+        enabled: likewise; False leaves it out.
+    """
+
+    sql: str
+    tables: tuple[str, ...]
+    severity: str | None = None
+    enabled: bool = True
+
+
+Render = Callable[[str, Mapping[str, object]], Rendered | tuple[str, tuple[str, ...]]]
+"""Renders a generic test, by its name and arguments."""
 
 _DOC = re.compile(r"\{\{-?\s*doc\(\s*(?:'([^']+)'|\"([^\"]+)\")\s*\)\s*-?\}\}")
 _REFERENCE = re.compile(r"(ref|source)\(\s*(.*?)\s*\)", re.DOTALL)

@@ -7,12 +7,31 @@ whoever builds the table does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 import sqlglot
 
-from batch_platform.contracts.rules import Rule
+from batch_platform.contracts.rules import Rule, Severity
 from batch_platform.lake.store import relation
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a query comes from, beside what it says.
+
+    Attributes:
+        place: the file that declares it, with the line where it is known.
+        template: the text that it was rendered from, where `place` is the file of that text.
+        moved_from: the table that declares it, where another one evaluates it.
+        severity: what its block says, where the property file says nothing; it holds.
+        enabled: likewise; False leaves it out.
+    """
+
+    place: str = ""
+    template: str = ""
+    moved_from: str = ""
+    severity: Severity | None = None
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
@@ -24,12 +43,27 @@ class TableQuery(Rule):
         query: rendered SQL, in which a table of the lake is `"stage"."name"`.
         tables: the tables of the lake that it reads, the tested one included.
         about: the columns that it is declared on.
+        source: where it comes from, to be asked for as `origin`; no part of what the rule says, so equal rules may
+            differ in it.
     """
 
     test: str
     query: str
     tables: tuple[str, ...]
     about: tuple[str, ...] = ()
+    # Not a field, so neither digests nor records hold it; `dataclasses.replace` hands it on all the same.
+    source: InitVar[Origin] = Origin()
+
+    def __post_init__(self, source: Origin) -> None:
+        object.__setattr__(self, "source", source)
+        if source.severity is not None:
+            object.__setattr__(self, "severity", source.severity)
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from."""
+        found: Origin = vars(self)["source"]
+        return found
 
     @property
     def title(self) -> str:

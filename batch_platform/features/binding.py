@@ -7,12 +7,14 @@ here: binding it (`sql/binding.py`), or judging rows (`contracts/validation.py`)
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 
-from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.contract import Contract, digest_of
 from batch_platform.contracts.schema_yml import contract_of, contract_of_columns
-from batch_platform.contracts.surroundings import Surroundings
+from batch_platform.contracts.surroundings import Rendered, Surroundings
+from batch_platform.contracts.table_query import TableQuery
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.definition import is_stored
 from batch_platform.partitions import PARTITION_COLUMN
@@ -47,12 +49,12 @@ def agreed_contract(model: SqlModel, project: Project, bound: pa.Schema | None, 
                 where=str(model.path),
                 fix="describe it in schema.yml beside it",
             )
-        contract = contract_of(entry, surroundings=around)
+        contract = _enabled(contract_of(entry, surroundings=around))
         if bound is not None:
             _refuse_other_columns(model, bound.names, contract, POSITION if partitioned and is_stored(model) else ())
         return contract
     if entry is not None and (bound is not None or _names_columns(entry)):
-        return contract_of(entry, bound, surroundings=around, partitioned=partitioned)
+        return _enabled(contract_of(entry, bound, surroundings=around, partitioned=partitioned))
     if bound is None:
         raise ConfigurationError(
             "its columns cannot be told, since an input does not declare its own",
@@ -66,9 +68,9 @@ def surroundings(project: Project, stage: str = "features") -> Surroundings:
     """What the property files of a project may name."""
     tables = project.language.tables
 
-    def render(name: str, arguments: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
+    def render(name: str, arguments: Mapping[str, object]) -> Rendered:
         test = project.generic_tests[name].compile(arguments)
-        return test.sql, test.inputs
+        return Rendered(test.sql, test.inputs, test.severity, test.enabled)
 
     return Surroundings(
         docs=lambda name: project.docs[name],
@@ -83,6 +85,14 @@ def stored_columns(contract: Contract, *, partitioned: bool) -> pa.Schema:
     """The columns of a feature table as others read it: with each row's position and its key, if it has partitions."""
     schema = contract.arrow_schema()
     return pa.schema([*schema, *_position_and_key()]) if partitioned else schema
+
+
+def _enabled(contract: Contract) -> Contract:
+    """The contract without the rules that a test's own block switches off."""
+    rules = tuple(rule for rule in contract.rules if not isinstance(rule, TableQuery) or rule.origin.enabled)
+    if rules == contract.rules:
+        return contract
+    return replace(contract, rules=rules, digest=digest_of(contract.model, contract.columns, rules))
 
 
 def _names_columns(entry: Entry) -> bool:

@@ -13,16 +13,16 @@ from contextlib import ExitStack, closing
 from batch_platform.errors import BatchPlatformError, ContractError, ends_the_run
 from batch_platform.features.builder import Builder
 from batch_platform.features.definition import FeatureTable
+from batch_platform.features.input_tests import refuse_broken
 from batch_platform.features.inputs import Inputs
+from batch_platform.features.plan import adds_to, as_computed, inputs_of, selection_of
 from batch_platform.features.query import query
 from batch_platform.features.sandbox import Sandbox
-from batch_platform.features.selection import Selection
 from batch_platform.lake.store import Lake
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
+from batch_platform.partitions import place
 from batch_platform.resources import Resources
-from batch_platform.sql.config import Materialization
 from batch_platform.telemetry.cost import Meter
-from batch_platform.timelines import Reading, Timeline
 
 _WORKERS = 4
 """Threads that digest and write rows while others are judged."""
@@ -53,6 +53,7 @@ def build(
         LakeError: the lake cannot be read or written; no partition has changed then that is not committed as yet.
         BatchPlatformError: a transient one, so that the whole run is tried again; likewise.
     """
+    features = as_computed(features)
     own = any(reading.timeline.table == features.model.table for reading in features.readings)
     if own and features.calendar is not None:
         found = {key: _build(features, lake, [key], run, meter, resources)[0] for key in sorted(set(keys))}
@@ -72,12 +73,12 @@ def _build(
             known.append(key)
         except BatchPlatformError as error:
             outcomes[key] = PartitionOutcome(key, error=error)
-    readings = _readings(features)
-    inputs = Inputs(readings, lake, known, own=(features.model.table, features.stored_schema))
+    inputs = inputs_of(features, lake, known)
     ready: list[str] = []
     for key in known:
         try:
             inputs.refuse_missing(key, features.model.table)
+            _refuse_broken_inputs(features, inputs, key)
             ready.append(key)
         except ContractError as error:
             checks = (CheckOutcome("inputs_are_fresh", False, str(error)),)
@@ -86,17 +87,23 @@ def _build(
             if ends_the_run(error):
                 raise
             outcomes[key] = PartitionOutcome(key, error=error)
+    try:
+        kept = adds_to(features, inputs)
+    except ContractError as error:
+        checks = (CheckOutcome("contract", False, str(error)),)
+        outcomes |= {key: PartitionOutcome(key, error=error, checks=checks) for key in ready}
+        ready = []
     if not ready:
         return [outcomes[key] for key in keys]
     with ExitStack() as stack:
         spill = stack.enter_context(resources.spilling())
         pool = stack.enter_context(ThreadPoolExecutor(_WORKERS))
-        selection = Selection(features.model.key, features.contract.set_rules, features.calendar is None)
-        sandbox = Sandbox(features.model, readings, inputs.opened, features.views, selection, resources, spill)
+        selection = selection_of(features)
+        sandbox = Sandbox(features.model, inputs.readings, inputs.opened, features.views, selection, resources, spill)
         stack.enter_context(closing(sandbox))
-        builder = Builder(features, lake, inputs, spill, pool)
+        builder = Builder(features, lake, inputs, spill, pool, resources)
         stack.callback(builder.discard)
-        found = query(sandbox, inputs, ready, features.calendar, _adds_to(features, inputs))
+        found = query(sandbox, inputs, ready, features.calendar, kept)
         outcomes |= builder.accept_all(stack.enter_context(closing(found)))
         noted = dict(builder.commit(run, meter))
         if sandbox.unproven:
@@ -104,19 +111,11 @@ def _build(
     return [outcomes[key].noting(noted) for key in keys]
 
 
-def _is_incremental(features: FeatureTable) -> bool:
-    return features.calendar is None and features.model.config.materialized is Materialization.INCREMENTAL
-
-
-def _readings(features: FeatureTable) -> tuple[Reading, ...]:
-    """What the table reads; one that adds to its rows reads them, whether its SQL does or not."""
-    table = features.model.table
-    if not _is_incremental(features) or any(reading.timeline.table == table for reading in features.readings):
-        return features.readings
-    return (*features.readings, Reading(Timeline(table, None, None)))
-
-
-def _adds_to(features: FeatureTable, inputs: Inputs) -> str | None:
-    """The table itself, if its rows are added to those that are there."""
-    adds = _is_incremental(features) and inputs.exists and features.model.config.full_refresh is not True
-    return features.model.table if adds else None
+def _refuse_broken_inputs(features: FeatureTable, inputs: Inputs, key: str) -> None:
+    """Hold the sources that this table is the first to read against their own tests."""
+    for reading in inputs.readings:
+        tests = features.input_tests.get(reading.timeline.table)
+        if tests is not None:
+            partitions = reading.keys(key)
+            table, rows = reading.timeline.table, inputs.opened[reading.timeline.table].dataset(partitions)
+            refuse_broken(rows.to_table(columns=[c.name for c in tests.columns]), tests, place(table, partitions[-1]))

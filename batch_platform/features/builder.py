@@ -10,17 +10,19 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from batch_platform.contracts.diff import describe
 from batch_platform.contracts.record import to_json
 from batch_platform.errors import ContractError, ends_the_run, foreseen
 from batch_platform.features.checks import Reads, describe_reads, feature_checks, key_uniqueness
-from batch_platform.features.contract_changes import changes_since
+from batch_platform.features.contract_changes import changes_or_note
 from batch_platform.features.definition import FeatureTable, is_stored
+from batch_platform.features.drafts import Drafts
 from batch_platform.features.inputs import Inputs
 from batch_platform.features.partition_writer import Judged, PartitionWriter
 from batch_platform.features.pieces import Piece, Shown
+from batch_platform.features.plan import reads_nothing
 from batch_platform.features.quarantine import quarantine_rows, quarantine_schema
 from batch_platform.features.queries import run_queries
 from batch_platform.features.query import Failed
@@ -31,6 +33,7 @@ from batch_platform.lake.provenance import InputRead, Ledger, PartitionRecord, P
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, Metadata, MetadataItem, PartitionOutcome, Run
+from batch_platform.resources import Resources
 from batch_platform.telemetry.cost import Meter
 
 _UNWRITTEN = 8
@@ -41,10 +44,18 @@ class Builder:
     """Collects the files of accepted partitions and commits them: the quarantine, then the table itself."""
 
     def __init__(
-        self, features: FeatureTable, lake: Lake, inputs: Inputs, spill: Path, pool: ThreadPoolExecutor
+        self,
+        features: FeatureTable,
+        lake: Lake,
+        inputs: Inputs,
+        spill: Path,
+        pool: ThreadPoolExecutor,
+        resources: Resources = Resources(),  # noqa: B008 - frozen
     ) -> None:
         self.features, self.inputs, self._spill, self._pool = features, inputs, spill, pool
         self.valid, self.rejected = Table(lake, features.model.table), Table(lake, features.quarantine)
+        self._resources = resources
+        self._drafts = Drafts(self.valid, spill)
         self._files: dict[str, dict[str, Future[DataFile]]] = {"valid": {}, "rejected": {}}
         self._unwritten: deque[Future[DataFile]] = deque()
         self.kept: dict[str, dict[str, PartitionRecord]] = {"valid": {}, "rejected": {}}
@@ -87,8 +98,10 @@ class Builder:
 
     def _accept(self, piece: Piece) -> PartitionOutcome | None:
         if self._writer is None:
+            # What queries may still refuse is written elsewhere first: the lake gets no file that nothing names.
+            table = self._drafts.table if self.features.contract.queries else self.valid
             self._writer = PartitionWriter(
-                self.features, self.valid, piece.key, self._window_end(piece.key), self._spill, self._pool
+                self.features, table, piece.key, self._window_end(piece.key), self._spill, self._pool
             )
         self._writer.add(piece.rows, last=piece.last)
         if not piece.last:
@@ -116,11 +129,14 @@ class Builder:
                 where=f"{features.model.table}[{key}]" if key else features.model.table,
                 fix="materialize it as a table, or correct the source",
             )
-        # A disk takes longer to make a file safe than we to fill it.
-        written = self._write(judged.write) if is_stored(features.model) else None
-        notes = list(verdict.notes)
+        write, notes = judged.write, list(verdict.notes)
         if features.contract.queries:
-            notes += run_queries(features, self.inputs.opened, self.valid, written.result() if written else None, key)
+            draft = judged.write() if is_stored(features.model) else None
+            notes += self._queried(draft, key)
+            if draft is not None:
+                write = partial(self._drafts.adopt, draft)
+        # A disk takes longer to make a file safe than we to fill it.
+        written = self._write(write) if is_stored(features.model) else None
         ledger = Ledger(judged.rows, {"valid": verdict.valid.height, "quarantined": verdict.rejected.height})
         inputs = self.inputs.reads(key)
         extra = self._keep(key, written, judged, ledger, inputs) if written else {}
@@ -132,6 +148,17 @@ class Builder:
         return PartitionOutcome(
             key, digest=judged.digest, rows=verdict.valid.height, metadata=metadata, checks=checks, extra=extra
         )
+
+    def _queried(self, draft: DataFile | None, key: str) -> tuple[str, ...]:
+        """What the contract's queries say of a partition; a draft that they refuse is gone."""
+        spill = self._spill / "queries"
+        try:
+            table = self._drafts.table
+            return run_queries(self.features, self.inputs.opened, table, draft, key, self._resources, spill)
+        except BaseException:
+            if draft is not None:
+                self._drafts.discard(draft)
+            raise
 
     def _keep(
         self, key: str, written: Future[DataFile], judged: Judged, ledger: Ledger, inputs: dict[str, InputRead]
@@ -180,13 +207,13 @@ class Builder:
             self.kept["valid"],
             sql_digest=self.features.sql_digest,
             contract=to_json(contract),
-            reads_nothing=not self.features.readings,
+            reads_nothing=reads_nothing(self.features, self.inputs, self.kept["valid"]),
         )
-        changes = changes_since(self.features, self.valid.lake)
+        changes = changes_or_note(self.features, self.valid.lake)
         commit = replace_with_quarantine(
             Replacement(self.valid, self.features.stored_schema, files["valid"], self.kept["valid"]),
             Replacement(self.rejected, quarantine_schema(contract), files["rejected"], self.kept["rejected"]),
             provenance,
         )
         noted = provenance.described(commit.version)
-        return {**noted, "contract_change": list[object](describe(changes).splitlines())} if changes else noted
+        return {**noted, "contract_change": list[object](changes)} if changes else noted

@@ -6,28 +6,30 @@ what a template says (`sql/`), what a contract means (`contracts/`), or Dagster 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from batch_platform.contracts.contract import Contract
+from batch_platform.contracts.set_rules import Relationship
 from batch_platform.contracts.table_query import TableQuery
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.binding import agreed_contract, stored_columns
+from batch_platform.features.calendars import line_of, own_calendar, own_past
 from batch_platform.features.definition import FeatureTable, is_stored
+from batch_platform.features.input_tests import declared_tests
+from batch_platform.features.leaves import leaves, views_among
 from batch_platform.features.quarantine import Tolerance
-from batch_platform.features.wider_rules import singular_queries, with_queries, without_later
+from batch_platform.features.rule_binding import bind_rules
+from batch_platform.features.rule_places import first_test
+from batch_platform.features.wider_rules import AS_VIEW, WiderRules
 from batch_platform.partitions import Calendar, Offset
 from batch_platform.sql.binding import POSITION, Binder, seen_by
+from batch_platform.sql.config import Materialization
 from batch_platform.sql.model import ANY_WINDOW, SqlModel
 from batch_platform.sql.project import Project
-from batch_platform.sql.sql_tests import SingularTest
 from batch_platform.timelines import Reading, Timeline, reading
-from batch_platform.timelines.common_calendar import calendar_of
-
-THIS = "this"
-"""What a model calls itself in `lookback`."""
 
 
 @dataclass(frozen=True)
@@ -46,42 +48,42 @@ class Catalog:
     Args:
         timelines: of every table that is stored, by its name in the lake.
         columns: of those whose columns are known before they are read, positions and partition key included.
-        coming: the tables of the models that are still to be added, in order.
+        rules: which model's building evaluates the rules that read several tables.
         tables: the feature tables so far, views and ephemeral models among them.
     """
 
     timelines: dict[str, Timeline]
     columns: dict[str, pa.Schema]
-    coming: list[str] = field(default_factory=list)
+    rules: WiderRules = field(default_factory=WiderRules)
     tables: dict[str, FeatureTable] = field(default_factory=dict)
-    _moved: dict[str, list[TableQuery]] = field(default_factory=dict)
     binder: Binder = field(default_factory=Binder)
+    _tested: set[str] = field(default_factory=set)
 
     def add_table(self, timeline: Timeline, columns: pa.Schema) -> None:
         """Let models read a table that no model makes."""
         self.timelines[timeline.table], self.columns[timeline.table] = timeline, columns
 
-    def add(self, model: SqlModel, terms: Terms, tests: Sequence[SingularTest]) -> FeatureTable:
-        """The feature table of a model whose inputs are in the catalog.
-
-        Args:
-            model: the model.
-            terms: what holds for it beside its own text.
-            tests: the singular tests that are its own, since it comes after all else that they read.
+    def add(self, model: SqlModel, terms: Terms) -> FeatureTable:
+        """The feature table of a model whose inputs are in the catalog, with the rules that its building evaluates.
 
         Raises:
-            ConfigurationError: `file:line: what`; the model, its contract or its inputs cannot mean what they say.
+            ConfigurationError: `file:line: what`; the model, its contract, its tests or its inputs cannot mean what
+                they say.
         """
-        self.coming.remove(model.table)
-        lookbacks = self._leaves(model, model.inputs)
-        calendar = self._calendar(model, lookbacks)
-        readings = [self._reading(model, table, back, calendar, terms) for table, back in lookbacks.items()]
-        contract = self._contract(model, calendar, terms, tests)
-        for table, back in self._leaves(model, contract.reads).items():
-            if table not in lookbacks:
-                readings.append(self._reading(model, table, back, calendar, terms))
+        lookbacks = leaves(model, model.inputs, self.tables)
+        places = {table: line_of(model, table) for table in lookbacks}
+        calendar = own_calendar(
+            model, {table: self._timeline(table, place).calendar for table, place in places.items()}, lookbacks
+        )
+        readings = [self._reading(table, back, calendar, terms, places[table]) for table, back in lookbacks.items()]
+        contract = self._contract(model, calendar, terms)
+        for other, place in self._read_by_rules(contract):
+            for table, back in leaves(model, [other], self.tables).items():
+                if table not in lookbacks:
+                    readings.append(self._read_beside(table, back, calendar, terms, place or str(model.path)))
+                    lookbacks[table] = back
         if model.reads_itself:
-            readings.append(_own_past(model, calendar, terms.known_at))
+            readings.append(own_past(model, calendar, terms.known_at))
         read = {table: self.columns[table] for table in model.inputs if table in self.columns}
         features = FeatureTable(
             model,
@@ -90,18 +92,31 @@ class Catalog:
             terms.known_at,
             tuple(readings),
             terms.tolerance,
-            tuple(self._views((*model.inputs, *contract.reads)).values()),
+            tuple(views_among((*model.inputs, *contract.reads), self.tables).values()),
             {table: seen_by(columns, partitioned=calendar is not None) for table, columns in read.items()},
             terms.project.root,
+            self._input_tests(model, lookbacks, terms.project),
         )
         self.tables[model.table] = features
         if is_stored(model):
             self.timelines[model.table] = Timeline(model.table, calendar, terms.known_at if calendar else None)
+        bind_rules(features, self.columns, self.binder, self.rules)
         return features
 
-    def _contract(
-        self, model: SqlModel, calendar: Calendar | None, terms: Terms, tests: Sequence[SingularTest]
-    ) -> Contract:
+    def _input_tests(self, model: SqlModel, tables: Iterable[str], project: Project) -> dict[str, Contract]:
+        """The tests of the sources that no model before this one has read; an ephemeral model is never built."""
+        if model.config.materialized is Materialization.EPHEMERAL:
+            return {}
+        entries = {entry.table: entry for entry in project.properties.sources.values()}
+        found: dict[str, Contract] = {}
+        for table in tables:
+            if table in entries and table not in self._tested:
+                self._tested.add(table)
+                tests = declared_tests(project, entries[table], table, self.columns.get(table))
+                found |= {table: tests} if tests else {}
+        return found
+
+    def _contract(self, model: SqlModel, calendar: Calendar | None, terms: Terms) -> Contract:
         partitioned = calendar is not None
         if partitioned and is_stored(model) and not model.key:
             raise ConfigurationError(
@@ -115,10 +130,11 @@ class Catalog:
         self.columns[model.table] = stored if is_stored(model) or bound is None else bound
         if model.reads_itself:
             self._refuse_other_columns_later(model, contract, partitioned)
-        contract, moved = without_later(contract, self.coming)
-        for later, queries in moved.items():
-            self._moved.setdefault(later, []).extend(queries)
-        return with_queries(contract, [*singular_queries(tests), *self._moved.pop(model.table, [])])
+        ephemeral = model.config.materialized is Materialization.EPHEMERAL
+        if ephemeral and (contract.rules or any(column.rules for column in contract.columns)):
+            where = first_test(model, terms.project)
+            raise ConfigurationError(f"{model.name} is ephemeral, so nothing tests it", where=where, fix=AS_VIEW)
+        return self.rules.settle(contract)
 
     def _bound(self, model: SqlModel, partitioned: bool) -> pa.Schema | None:
         """The columns that the query yields; None where those of an input are not known, its own among them."""
@@ -145,115 +161,50 @@ class Catalog:
                 fix=f"yield {', '.join(sorted(expected))}",
             )
 
-    def _views(self, tables: Iterable[str]) -> dict[str, SqlModel]:
-        """The models among some tables that are read without being stored, each after those that it reads itself."""
-        found: dict[str, SqlModel] = {}
-        for table in tables:
-            seen = self.tables.get(table)
-            if seen is not None and not is_stored(seen.model):
-                found |= self._views(seen.model.inputs) | {table: seen.model}
-        return found
+    def _read_by_rules(self, contract: Contract) -> Iterator[tuple[str, str]]:
+        """The other tables that a contract's rules read, each with the place of a rule that does."""
+        for rule in (*contract.set_rules, *contract.queries):
+            if isinstance(rule, Relationship):
+                yield rule.other, self.rules.place(rule, contract.table)
+            elif isinstance(rule, TableQuery):
+                for table in rule.tables:
+                    if table != contract.table:
+                        yield table, self.rules.place(rule, contract.table)
 
-    def _leaves(self, model: SqlModel, tables: Iterable[str]) -> dict[str, int | str | None]:
-        """The stored tables that reading some tables comes down to, directly or through views, with their lookbacks.
-
-        Raises:
-            ConfigurationError: one of them is read with two lookbacks.
-        """
-        found: dict[str, int | str | None] = {}
-        for table in tables:
-            seen, lookback = self.tables.get(table), model.lookback.get(table)
-            own: dict[str, int | str | None] = {table: lookback}
-            if seen is not None and not is_stored(seen.model):
-                own = self._leaves(seen.model, seen.model.inputs)
-                if lookback is not None:
-                    fix = f"say it in {seen.model.path}"
-                    raise ConfigurationError(f"{table} is not stored: no lookback", where=_line(model, table), fix=fix)
-            for leaf, back in own.items():
-                if leaf in found and found[leaf] != back:
-                    raise ConfigurationError(
-                        f"reads {leaf} with two lookbacks, {found[leaf] or 'none'} and {back or 'none'}",
-                        where=_line(model, table),
-                        fix="give both the same, or store the view between as a table",
-                    )
-                found[leaf] = back
-        return found
-
-    def _timeline(self, model: SqlModel, table: str) -> Timeline:
+    def _timeline(self, table: str, where: str) -> Timeline:
         if table not in self.timelines:
-            known = {*self.timelines, *self.tables, *self.coming}
+            known = {*self.timelines, *self.tables, *self.rules.order}
             alike = sorted(name for name in known if name.split("/")[0] == table.split("/")[0])
             raise ConfigurationError(
                 f"reads {table}, which no component declares",
-                where=_line(model, table),
+                where=where,
                 fix=f"there are {', '.join(alike) or 'none'}",
             )
         return self.timelines[table]
 
     def _reading(
-        self, model: SqlModel, table: str, lookback: int | str | None, calendar: Calendar | None, terms: Terms
+        self, table: str, lookback: int | str | None, calendar: Calendar | None, terms: Terms, where: str
     ) -> Reading:
-        timeline = self._timeline(model, table)
+        timeline = self._timeline(table, where)
         if calendar is None:
             return Reading(timeline)
         try:
             return reading(timeline, lookback, calendar, terms.known_at)
         except ConfigurationError as error:
-            raise ConfigurationError(error.what, where=_line(model, table), fix=error.fix) from None
+            raise ConfigurationError(error.what, where=where, fix=error.fix) from None
 
-    def _calendar(self, model: SqlModel, lookbacks: Mapping[str, int | str | None]) -> Calendar | None:
-        """The model's partitions, None where nothing that it reads has any."""
-        calendars = {table: self._timeline(model, table).calendar for table in lookbacks}
-        own = [calendar for table, calendar in calendars.items() if calendar and lookbacks[table] is None]
-        back = [calendar for table, calendar in calendars.items() if calendar and lookbacks[table] is not None]
-        if own or back:
-            return _beginning(model, calendar_of(own, back, model.config.cadence, str(model.path)))
-        if model.config.cadence:
-            fix = "leave the cadence out"
-            raise ConfigurationError("reads no partitioned table", where=f"{model.path}:1", fix=fix)
-        return None
+    def _read_beside(
+        self, table: str, lookback: int | str | None, calendar: Calendar | None, terms: Terms, where: str
+    ) -> Reading:
+        """What a rule reads and the model's SQL does not."""
+        if calendar is None and self._timeline(table, where).calendar is not None:
+            raise ConfigurationError(
+                f"the test reads {table}, which has partitions, for a table that has none",
+                where=where,
+                fix="test the partitioned table against the other",
+            )
+        return self._reading(table, lookback, calendar, terms, where)
 
 
 def _compiled(model: SqlModel, partitioned: bool, *, incremental: bool = False) -> str:
     return model.compile(ANY_WINDOW if partitioned else None, incremental=incremental)
-
-
-def _beginning(model: SqlModel, calendar: Calendar) -> Calendar:
-    """A model's calendar, which may begin later than its inputs do."""
-    start, where = model.config.start, f"{model.path}:1"
-    if start is None:
-        return calendar
-    try:
-        own = replace(calendar, start=start)
-    except ConfigurationError as error:
-        raise ConfigurationError(error.what, where=where, fix=error.fix) from None
-    if own.first < calendar.first:
-        raise ConfigurationError(
-            f"starts at {start}, before its inputs do", where=where, fix=f"use {calendar.first} or later"
-        )
-    return own
-
-
-def _own_past(model: SqlModel, calendar: Calendar | None, known_at: Offset) -> Reading:
-    """What a model sees of itself: its earlier partitions, or what a table without partitions holds."""
-    if calendar is None:
-        return Reading(Timeline(model.table, None, None))
-    count = model.lookback.get(THIS)
-    if isinstance(count, str):
-        raise ConfigurationError(
-            f"lookback of 'this' is {count!r}", where=f"{model.path}:1", fix="give a number of its partitions"
-        )
-    if count is None:
-        raise ConfigurationError(
-            "reads itself without saying how many of its earlier partitions",
-            where=f"{model.path}:1",
-            fix="add lookback={'this': 1} to config()",
-        )
-    return Reading(Timeline(model.table, calendar, known_at), count, 1)
-
-
-def _line(model: SqlModel, table: str) -> str:
-    try:
-        return f"{model.path}:{model.line_of(table)}"
-    except KeyError:  # its contract reads the table, not its SQL
-        return str(model.path)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from batch_platform.contracts.contract import Verdict
 from batch_platform.lake.provenance import InputRead, Ledger
-from batch_platform.outcomes import CheckOutcome
+from batch_platform.outcomes import CheckOutcome, MetadataItem
 from batch_platform.timelines import Reading
 
 CHECKS = {
@@ -62,10 +62,17 @@ def describe_reads(inputs: Mapping[str, InputRead]) -> list[object]:
 
 def _contract(verdict: Verdict) -> CheckOutcome:
     rejected = verdict.rejected.height
-    if not rejected:
-        return CheckOutcome("contract", True, "every row meets the contract")
-    rules = ", ".join(f"{rule}: {count}" for rule, count in sorted(verdict.broken.items(), key=lambda item: -item[1]))
-    return CheckOutcome("contract", True, f"{rejected} rows quarantined ({rules})", {"quarantined": rejected})
+    told = [f"{rejected} rows quarantined ({_counted(verdict.broken)})" if rejected else "every row meets the contract"]
+    if verdict.warned:
+        told.append(f"of severity warn: {_counted(verdict.warned)}")
+    told += verdict.notes
+    details: dict[str, MetadataItem] = {"quarantined": rejected} if rejected else {}
+    return CheckOutcome("contract", True, "; ".join(told), details, warns=len(told) > 1)
+
+
+def _counted(rules: Mapping[str, int]) -> str:
+    """Rules with the number of rows that break each, the most broken first."""
+    return ", ".join(f"{rule}: {count}" for rule, count in sorted(rules.items(), key=lambda item: (-item[1], item[0])))
 
 
 def key_uniqueness(key: Sequence[str], twins: int, blanks: int) -> CheckOutcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -18,22 +17,17 @@ from batch_platform.features.build import build
 from batch_platform.features.catalog import Catalog
 from batch_platform.features.checks import CHECKS
 from batch_platform.features.definition import FeatureTable, is_stored
+from batch_platform.features.edges import edges, is_ephemeral
 from batch_platform.features.groups import Group, read_groups
-from batch_platform.features.lineage import LineageBook
-from batch_platform.features.seeds import seed_columns, seed_snapshot
+from batch_platform.features.lineage import LineageBook, Origins, through_ephemeral, told, whole_lineage
+from batch_platform.features.seeds import DeclaredSeed, seed_columns, seed_digest, seed_snapshot
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.settings import Settings
 from batch_platform.snapshots.capture import capture
 from batch_platform.snapshots.component import snapshot_columns, snapshot_timelines
 from batch_platform.snapshots.definition import Snapshot
 from batch_platform.sql.binding import input_schema
-from batch_platform.sql.config import Materialization
-from batch_platform.sql.lineage import ColumnRef, Lineage
-from batch_platform.sql.seeds import Seed
 from batch_platform.telemetry.cost import Meter
-
-_SHOWN = 6
-"""How many origins of a column its description names."""
 
 _FOLDER = r"^[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*$"
 
@@ -70,7 +64,7 @@ class FeatureTables(Declaration):
     owners: Owners = ()
 
     _group: Group | None = PrivateAttr(None)
-    _lineage: dict[str, Lineage] = PrivateAttr(default_factory=dict)
+    _lineage: dict[str, Origins] = PrivateAttr(default_factory=dict)
 
     def group(self, context: dg.ComponentLoadContext) -> Group:
         """The feature tables and seeds of this component; those of all components are read together, once.
@@ -87,19 +81,17 @@ class FeatureTables(Declaration):
         """One step for each model: its table, its quarantine, its checks. An ephemeral model has none."""
         with self.declaring():
             group = self.group(context)
-        steps = [self._seed_step(context, seed) for seed in group.seeds]
-        steps += [
-            self._step(context, table)
-            for table in group.tables
-            if table.model.config.materialized is not Materialization.EPHEMERAL
-        ]
+        models = sql_models(context)
+        steps = [self._seed_step(context, declared) for declared in group.seeds]
+        steps += [self._step(context, table, models) for table in group.tables if not is_ephemeral(table.model)]
         return dg.Definitions(assets=steps)
 
     def _declared(self) -> Group:
         return Group(self.project, self.models, self.known_at, self.quarantine.stop_above, self.declaring)
 
-    def _seed_step(self, context: dg.ComponentLoadContext, seed: Seed) -> dg.AssetsDefinition:
-        snapshot: Snapshot = seed_snapshot(seed, Settings.from_environment().project)
+    def _seed_step(self, context: dg.ComponentLoadContext, declared: DeclaredSeed) -> dg.AssetsDefinition:
+        seed = declared.seed
+        snapshot: Snapshot = seed_snapshot(seed, Settings.from_environment().project, declared.tests)
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
             return capture(snapshot, settings.lake, keys, run, meter)
@@ -111,29 +103,29 @@ class FeatureTables(Declaration):
             {"delta", "csv"},
             None,
             metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
+            code_version=seed_digest(seed)[:12],
         )
         return table_step(seed.table, specs=[spec], checks=check_specs(seed.table, {}, None), compute=compute)
 
-    def _step(self, context: dg.ComponentLoadContext, features: FeatureTable) -> dg.AssetsDefinition:
+    def _step(
+        self, context: dg.ComponentLoadContext, features: FeatureTable, models: Mapping[str, FeatureTable]
+    ) -> dg.AssetsDefinition:
         partitions = features.calendar.definition if features.calendar else None
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
             return build(features, settings.lake, keys, run, meter, settings.resources)
 
         model, contract = features.model, features.contract
-        pipeline = Pipeline.of(context, [_owner(name) for name in model.config.owners] or self.owners)
-        deps = [
-            dg.AssetDep(asset_key(r.timeline.table), partition_mapping=r.mapping())
-            for r in features.readings
-            # A table without partitions that adds to itself depends on nothing but its inputs.
-            if features.calendar or r.timeline.table != model.table
-        ]
-        columns = self._lineage[model.table].columns
+        pipeline = Pipeline.of(context, model.config.owners or self.owners)
+        read = edges(features, models).items()
+        deps = [dg.AssetDep(asset_key(table), partition_mapping=mapping) for table, mapping in read]
+        columns = self._lineage[model.table]
         metadata = {
             "dagster/column_schema": column_schema(contract, columns),
             "dagster/column_lineage": column_lineage(columns),
             "sql": dg.MetadataValue.md(f"```sql\n{model.template}\n```"),
             **({"known_at": self.known_at} if features.calendar else {}),
+            **({"meta": dg.MetadataValue.json(dict(model.config.meta))} if model.config.meta else {}),
         }
         code = features.sql_digest[:12]
         rejected = f"Rows of {model.table} that break its contract, with the rules they break and their source."
@@ -146,8 +138,9 @@ class FeatureTables(Declaration):
             specs.append(
                 pipeline.spec(features.quarantine, rejected, {"delta", "quarantine"}, partitions, deps, None, code)
             )
-        checks = check_specs(features.model.table, CHECKS, partitions)
-        return table_step(features.model.table, specs=specs, checks=checks, compute=compute)
+        return table_step(
+            model.table, specs=specs, checks=check_specs(model.table, CHECKS, partitions), compute=compute
+        )
 
 
 def feature_tables(context: dg.ComponentLoadContext) -> dict[str, FeatureTable]:
@@ -165,14 +158,14 @@ def sql_models(context: dg.ComponentLoadContext) -> dict[str, FeatureTable]:
     return found
 
 
-def column_schema(contract: Contract, lineage: Mapping[str, tuple[ColumnRef, ...]] | None = None) -> dg.TableSchema:
+def column_schema(contract: Contract, lineage: Origins | None = None) -> dg.TableSchema:
     """A contract's columns as the UI shows them, each with the columns that it is computed from."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 column.name,
                 column.data_type,
-                " ".join(filter(None, [column.description, _from((lineage or {}).get(column.name, ()))])),
+                " ".join(filter(None, [column.description, told((lineage or {}).get(column.name, ()))])),
                 dg.TableColumnConstraints(nullable=column.nullable, other=[rule.name for rule in column.rules]),
             )
             for column in contract.columns
@@ -180,26 +173,11 @@ def column_schema(contract: Contract, lineage: Mapping[str, tuple[ColumnRef, ...
     )
 
 
-def column_lineage(lineage: Mapping[str, tuple[ColumnRef, ...]]) -> dg.TableColumnLineage:
+def column_lineage(lineage: Origins) -> dg.TableColumnLineage:
     """The same lineage in the form that Dagster keeps for other tools."""
     return dg.TableColumnLineage(
         {name: [dg.TableColumnDep(asset_key(ref.table), ref.column) for ref in refs] for name, refs in lineage.items()}
     )
-
-
-def _owner(name: str) -> str:
-    """An owner as Dagster takes it: an e-mail address or `team:name`; any other name is a team's."""
-    return name if "@" in name or name.startswith("team:") else f"team:{re.sub(r'[^A-Za-z0-9_]+', '_', name)}"
-
-
-def _from(refs: tuple[ColumnRef, ...]) -> str:
-    """Where a column comes from, in as few words as a table of columns has room for."""
-    columns: dict[str, list[str]] = {}
-    for ref in refs[:_SHOWN]:
-        columns.setdefault(ref.table, []).append(ref.column)
-    told = "; ".join(f"{table}: {', '.join(names)}" for table, names in columns.items())
-    more = f" and {len(refs) - _SHOWN} more" if len(refs) > _SHOWN else ""
-    return f"[from {told}{more}]" if refs else ""
 
 
 def _read_groups(context: dg.ComponentLoadContext) -> None:
@@ -216,5 +194,10 @@ def _read_groups(context: dg.ComponentLoadContext) -> None:
     book = LineageBook.of(root)
     for component, group in zip(components, groups, strict=True):
         component._group = group
-        component._lineage = {table.model.table: book.lineage(table) for table in group.tables}
+    tables = [table for group in groups for table in group.tables]
+    known = whole_lineage(tables, book)
+    ephemeral = {table.model.table: known[table.model.table] for table in tables if is_ephemeral(table.model)}
+    flat: dict[str, Origins] = {table: through_ephemeral(own, ephemeral) for table, own in known.items()}
+    for component in components:
+        component._lineage = flat
     book.save()

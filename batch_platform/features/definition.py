@@ -5,6 +5,7 @@ Belongs here: the declaration. Does not belong here: anything that happens with 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ class FeatureTable:
         views: the models that are read without being stored, each after those that it reads itself; what they read is
             among the readings.
         project: the folder of the SQL project.
+        input_tests: what property files demand of sources that this table is the first to read.
         columns_read: the columns of each table and view that its SQL names, as far as they are known before reading.
     """
 
@@ -48,11 +50,23 @@ class FeatureTable:
     views: tuple[SqlModel, ...] = ()
     columns_read: Mapping[str, pa.Schema] = field(default_factory=dict, compare=False, repr=False)
     project: Path = field(default=Path(), compare=False)
+    input_tests: Mapping[str, Contract] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def sql_digest(self) -> str:
-        """A digest of what decides about the rows: the SQL, that of the views in it, and the contract."""
-        return combine([self.model.digest, *(view.digest for view in self.views), self.contract.digest])
+        """A digest of what decides about the rows: the SQL, that of the views in it, the contract, what may be read."""
+        digests = [self.model.digest, *(view.digest for view in self.views), self.contract.digest]
+        return combine(digests if self.calendar is None else [*digests, self._seen()])
+
+    def _seen(self) -> str:
+        """What each partition may read, in words: other partitions give other rows from the same SQL."""
+        found: list[object] = [self.known_at.text]
+        for reading in sorted(self.readings, key=lambda reading: reading.timeline.table):
+            rule, lookback = reading.varying, self.model.lookback.get(reading.timeline.table)
+            across = rule and [rule.input.cadence, rule.available.text, rule.reader.cadence, rule.known_at.text]
+            back = rule and rule.lookback and [rule.lookback.count, rule.lookback.unit]
+            found.append([reading.timeline.table, lookback, reading.first, reading.last, across, back])
+        return json.dumps(found)
 
     @property
     def stored_schema(self) -> pa.Schema:

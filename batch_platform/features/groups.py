@@ -1,12 +1,12 @@
 """All models of all components together, since they may read one another.
 
-Belongs here: which components there are, whose each model and seed is, and the order in which models are read. Does
-not belong here: what a single model becomes (`catalog.py`), or Dagster (`component.py`).
+Belongs here: which components there are, and whose each model and seed is. Does not belong here: the order of models
+(`model_order.py`), what a single one becomes (`catalog.py`), or Dagster (`component.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +14,16 @@ from pathlib import Path
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.catalog import Catalog, Terms
 from batch_platform.features.definition import FeatureTable
+from batch_platform.features.input_tests import declared_tests
+from batch_platform.features.model_order import in_order
 from batch_platform.features.quarantine import Tolerance
-from batch_platform.features.seeds import seed_columns
+from batch_platform.features.rule_places import places_of_reads
+from batch_platform.features.seeds import DeclaredSeed, seed_columns
+from batch_platform.features.tested_models import TestedModels
+from batch_platform.features.wider_rules import WiderRules
 from batch_platform.partitions import Offset
 from batch_platform.sql.model import SqlModel
 from batch_platform.sql.project import Project, load_project
-from batch_platform.sql.seeds import Seed
-from batch_platform.sql.sql_tests import SingularTest
 from batch_platform.timelines import Timeline
 
 
@@ -42,7 +45,7 @@ class Group:
     stop_above: str
     telling: Callable[[], AbstractContextManager[None]]
     tables: list[FeatureTable] = field(default_factory=list)
-    seeds: list[Seed] = field(default_factory=list)
+    seeds: list[DeclaredSeed] = field(default_factory=list)
 
 
 def read_groups(groups: Sequence[Group], catalog: Catalog, root: Path) -> None:
@@ -62,7 +65,8 @@ def read_groups(groups: Sequence[Group], catalog: Catalog, root: Path) -> None:
             if group.project not in projects:
                 projects[group.project] = load_project(root / group.project)
                 for seed in projects[group.project].seeds():
-                    group.seeds.append(seed)
+                    demanded = declared_tests(projects[group.project], seed.entry, seed.table, seed_columns(seed))
+                    group.seeds.append(DeclaredSeed(seed, demanded))
                     catalog.add_table(Timeline(seed.table, None, None), seed_columns(seed))
             project = projects[group.project]
             own = Terms(project, Offset.parse(group.known_at), Tolerance.parse(group.stop_above))
@@ -70,41 +74,17 @@ def read_groups(groups: Sequence[Group], catalog: Catalog, root: Path) -> None:
                 _refuse_namesake(model, models)
                 owners[model.table], models[model.table], terms[model.table] = group, model, own
     with groups[0].telling():
-        ordered = in_order(models.values())
-        tests = _tests_by_model(projects.values(), ordered)
-    catalog.coming += [model.table for model in ordered]
+        places = {table: places_of_reads(model, terms[table].project) for table, model in models.items()}
+        tests = [test for project in projects.values() for test in project.singular_tests()]
+        owned = TestedModels(models, _partitioned(models, catalog.timelines), projects.values())
+        wishes = [(table, other) for table in sorted(places) for other in sorted(places[table])]
+        ordered = in_order(models.values(), [*wishes, *owned.wishes(tests)])
+        order = [model.table for model in ordered]
+        catalog.rules = WiderRules(order, owned.ephemeral, owned.by_model(tests, order), places)
     for model in ordered:
         with owners[model.table].telling():
-            features = catalog.add(model, terms[model.table], tests.get(model.table, []))
+            features = catalog.add(model, terms[model.table])
         owners[model.table].tables.append(features)
-
-
-def in_order(models: Iterable[SqlModel]) -> list[SqlModel]:
-    """Models after the models they read.
-
-    Raises:
-        ConfigurationError: they read one another in a circle.
-    """
-    waiting = {model.table: model for model in models}
-    ordered: list[SqlModel] = []
-    while waiting:
-        free = [model for model in waiting.values() if not waiting.keys() & set(model.inputs)]
-        if not free:
-            raise _circle(waiting)
-        for model in free:
-            ordered.append(waiting.pop(model.table))
-    return ordered
-
-
-def _circle(waiting: dict[str, SqlModel]) -> ConfigurationError:
-    """The error that names the models of one circle, in the order of their reading, and where the first reads on."""
-    way: list[SqlModel] = [next(iter(waiting.values()))]
-    while way[-1] not in way[:-1]:
-        way.append(next(waiting[table] for table in way[-1].inputs if table in waiting))
-    way = way[way.index(way[-1]) :]
-    names = " reads ".join(model.name for model in way)
-    where = f"{way[0].path}:{way[0].line_of(way[1].table)}"
-    return ConfigurationError(f"models read one another in a circle: {names}", where=where, fix="break it")
 
 
 def _refuse_namesake(model: SqlModel, known: dict[str, SqlModel]) -> None:
@@ -115,18 +95,10 @@ def _refuse_namesake(model: SqlModel, known: dict[str, SqlModel]) -> None:
         )
 
 
-def _tests_by_model(projects: Iterable[Project], ordered: Sequence[SqlModel]) -> dict[str, list[SingularTest]]:
-    """The singular tests of each model: of those that a test reads, it belongs to the last.
-
-    Raises:
-        ConfigurationError: a test reads no model.
-    """
-    place = {model.table: number for number, model in enumerate(ordered)}
-    found: dict[str, list[SingularTest]] = {}
-    for project in projects:
-        for test in project.singular_tests():
-            read = [table for table in test.inputs if table in place]
-            if not read:
-                raise ConfigurationError("the test reads no model", where=str(test.path), fix="name one with ref()")
-            found.setdefault(max(read, key=place.__getitem__), []).append(test)
-    return found
+def _partitioned(models: Mapping[str, SqlModel], timelines: Mapping[str, Timeline]) -> frozenset[str]:
+    """The models that read a partitioned table, directly or through others."""
+    found = {table for table, timeline in timelines.items() if timeline.calendar is not None}
+    for model in in_order(models.values()):
+        if found & set(model.inputs):
+            found.add(model.table)
+    return frozenset(found & models.keys())

@@ -2,7 +2,7 @@
 
 Belongs here: which partitions of the inputs exist, and their records. Does not belong here: their files
 (`stored.py`), the connection in which user SQL sees them (`sandbox.py`), and what becomes of the rows that it yields
-(`build.py`).
+(`builder.py`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,12 @@ from typing import Any
 from batch_platform.features.definition import FeatureTable, example_query
 from batch_platform.sql.lineage import ColumnRef, Lineage, column_lineage
 from batch_platform.versions import installed_version
+
+Origins = Mapping[str, tuple[ColumnRef, ...]]
+"""A table's columns, each with those that it is computed from."""
+
+_SHOWN = 6
+"""How many origins of a column its description names."""
 
 
 @dataclass
@@ -51,27 +58,60 @@ class LineageBook:
         key = _key(sql, features)
         try:
             found = _read(self._known[key])
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             found = column_lineage(sql, features.columns_read, str(features.model.path))
         self._used[key] = asdict(found)
         return found
 
     def save(self) -> None:
         """Keep what was asked for, where that is not what the file holds already; a file that cannot be is left."""
-        if self._used == self._known:
+        text = json.dumps(self._used)
+        if text == json.dumps(self._known):
             return
+        written: Path | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with NamedTemporaryFile("w", dir=self.path.parent, delete=False) as file:
-                json.dump(self._used, file)
-            Path(file.name).replace(self.path)
+                written = Path(file.name)
+                file.write(text)
+            written.replace(self.path)
         except OSError:
-            return
+            if written is not None:
+                with suppress(OSError):
+                    written.unlink()
 
 
-def whole_lineage(tables: Iterable[FeatureTable], book: LineageBook) -> dict[str, Mapping[str, tuple[ColumnRef, ...]]]:
+def whole_lineage(tables: Iterable[FeatureTable], book: LineageBook) -> dict[str, Origins]:
     """Table -> column -> the columns that it is computed from, of all models; what is unknown has none."""
     return {table.model.table: book.lineage(table).columns for table in tables}
+
+
+def through_ephemeral(columns: Origins, ephemeral: Mapping[str, Origins]) -> dict[str, tuple[ColumnRef, ...]]:
+    """The lineage of a table's columns in terms of assets: an ephemeral model's columns are what they come from.
+
+    Args:
+        columns: column -> the columns that it is computed from.
+        ephemeral: the same of the ephemeral models, by table; what is unknown of them has no origin.
+    """
+
+    def assets(refs: Iterable[ColumnRef]) -> Iterator[ColumnRef]:
+        for ref in refs:
+            if ref.table in ephemeral:
+                yield from assets(ephemeral[ref.table].get(ref.column, ()))
+            else:
+                yield ref
+
+    return {name: tuple(dict.fromkeys(assets(refs))) for name, refs in columns.items()}
+
+
+def told(refs: Sequence[ColumnRef]) -> str:
+    """Where a column comes from, in as few words as a table of columns has room for."""
+    columns: dict[str, list[str]] = {}
+    for ref in refs[:_SHOWN]:
+        columns.setdefault(ref.table, []).append(ref.column)
+    found = "; ".join(f"{table}: {', '.join(names)}" for table, names in columns.items())
+    more = f" and {len(refs) - _SHOWN} more" if len(refs) > _SHOWN else ""
+    return f"[from {found}{more}]" if refs else ""
 
 
 @functools.cache
@@ -85,6 +125,16 @@ def _key(sql: str, features: FeatureTable) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
-def _read(raw: Mapping[str, Any]) -> Lineage:
-    columns = {name: tuple(ColumnRef(**ref) for ref in refs) for name, refs in raw["columns"].items()}
-    return Lineage(columns, dict(raw["unknown"]), str(raw["reason"]))
+def _read(raw: Any) -> Lineage:
+    """An entry of the file, which may hold anything.
+
+    Raises:
+        AttributeError: as the others, it is no entry.
+        KeyError, TypeError, ValueError: likewise.
+    """
+    columns = {
+        name: tuple(ColumnRef(str(ref["table"]), str(ref["column"])) for ref in refs)
+        for name, refs in raw["columns"].items()
+    }
+    unknown = {name: str(why) for name, why in raw["unknown"].items()}
+    return Lineage(columns, unknown, str(raw["reason"]))

@@ -1,7 +1,7 @@
 """One partition on its way into the lake: judged batch by batch, digested and written as it comes.
 
 Belongs here: what is counted and kept of a partition while its rows pass, none of which need fit into memory. Does not
-belong here: where the rows come from (`query.py`), and committing files (`build.py`).
+belong here: where the rows come from (`query.py`), and committing files (`builder.py`).
 """
 
 from __future__ import annotations

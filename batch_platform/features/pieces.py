@@ -1,7 +1,7 @@
 """Rows on their way out of a query: a partition comes in pieces, so that none need fit into memory.
 
 Belongs here: cutting the batches of a query into partitions. Does not belong here: running the query (`sandbox.py`),
-or what becomes of the rows (`build.py`).
+or what becomes of the rows (`builder.py`).
 """
 
 from __future__ import annotations

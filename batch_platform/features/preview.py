@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from batch_platform.features.definition import FeatureTable
-from batch_platform.features.inputs import Inputs
+from batch_platform.features.plan import adds_to, as_computed, inputs_of, selection_of
 from batch_platform.features.sandbox import Sandbox
-from batch_platform.features.selection import Selection
+from batch_platform.features.selection import RULE
+from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import Lake
 from batch_platform.partitions import Window
 from batch_platform.resources import Resources
@@ -52,36 +53,40 @@ def stages(features: FeatureTable, key: str) -> Stages:
         for table, columns in features.columns_read.items():
             binder.declare(table, columns)
         types = dict(binder.types(proofed.sql, str(features.model.path))) if features.columns_read else {}
-    selection = Selection(features.model.key, features.contract.set_rules, features.calendar is None)
-    final = selection.text(
+    final = selection_of(as_computed(features)).text(
         without_end(proofed.sql)[0], types or {c.name: c.data_type for c in features.contract.columns}
     )
     return Stages(rendered, proofed.sql, final, proofed.unproven)
 
 
 def first_rows(features: FeatureTable, lake: Lake, key: str, limit: int, resources: Resources) -> pa.Table:
-    """The first rows of a partition, as its query yields them now, before its contract is applied.
+    """The first rows of a partition as a build would compute them now, before its contract is applied.
+
+    Those of an incremental table without partitions are the rows that it would hold then.
 
     Raises:
         ConfigurationError: the query fails.
-        ContractError: an input is missing.
+        ContractError: an input is missing, or the rows that it adds to have other columns.
         LakeError: an input cannot be read.
     """
-    inputs = Inputs(features.readings, lake, [key])
+    features = as_computed(features)
+    inputs = inputs_of(features, lake, [key])
     inputs.refuse_missing(key, features.model.table)
-    selection = Selection(features.model.key)
+    kept, selection = adds_to(features, inputs), selection_of(features)
     with (
         resources.spilling() as spill,
         closing(
-            Sandbox(features.model, features.readings, inputs.opened, features.views, selection, resources, spill)
+            Sandbox(features.model, inputs.readings, inputs.opened, features.views, selection, resources, spill)
         ) as sandbox,
     ):
         found: list[pa.Table] = []
-        for pieces in sandbox.query(key, _window(features, key)):
+        for pieces in sandbox.query(key, _window(features, key), adds_to=kept):
             found += [piece.rows for piece in pieces]
             if sum(rows.num_rows for rows in found) >= limit:
                 break
-        return pa.concat_tables(found).slice(0, limit)
+        rows = pa.concat_tables(found).slice(0, limit)
+    beside = (SOURCE_FILE, SOURCE_ROW) if features.calendar is None else ()
+    return rows.select([name for name in rows.column_names if not name.startswith(RULE) and name not in beside])
 
 
 def _window(features: FeatureTable, key: str) -> Window | None:

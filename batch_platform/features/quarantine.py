@@ -1,7 +1,7 @@
 """Quarantine: rejected rows as the table `quarantine/<feature table>`, and when too many of them stop a run.
 
 What belongs here: the shape of the quarantine table and the tolerance for rejected rows. What does not: which
-rows are rejected (`contract.py`), and writing the table.
+rows are rejected (`contracts/`), and writing the table.
 """
 
 from __future__ import annotations

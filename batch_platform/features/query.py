@@ -1,7 +1,7 @@
 """Running a model's query for many partitions: in one pass where that is safe, one by one where it is not.
 
 Belongs here: cutting a range into passes and keeping one batch ahead. Does not belong here: the connection
-(`sandbox.py`), or what becomes of the rows (`build.py`).
+(`sandbox.py`), or what becomes of the rows (`builder.py`).
 """
 
 from __future__ import annotations

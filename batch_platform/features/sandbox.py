@@ -125,7 +125,7 @@ class Sandbox:
             with bound.to_arrow_reader(BATCH_ROWS) as reader:
                 yield from pieces_of_one(key, reader, reader.schema, shown)
         except (duckdb.Error, pa.ArrowException) as error:
-            self._blame_files(error, (reading.keys(key) for reading in self._readings))
+            blame_files(error, ((self._opened[r.timeline.table], r.keys(key)) for r in self._readings))
             raise ConfigurationError(
                 f"the query fails{f' for partition {key}' if key else ''}: {first_line(error)}", where=path
             ) from error
@@ -229,13 +229,18 @@ class Sandbox:
         known = sorted({*keys, *(file.partition for file in files)})
         return (known[0], known[-1]) if known else None
 
-    def _blame_files(self, error: Exception, wanted: Iterable[Sequence[str]]) -> None:
-        """If a query fails for what may be a file's fault, find out whether it is.
 
-        Raises:
-            UnreadableError: it is.
-        """
-        if isinstance(error, _OF_THE_QUERY):
-            return
-        for reading, keys in zip(self._readings, wanted, strict=True):
-            self._opened[reading.timeline.table].refuse_unreadable(keys)
+def blame_files(error: Exception, read: Iterable[tuple[OpenedInput, Sequence[str]]]) -> None:
+    """If a query fails for what may be a file's fault, find out whether it is.
+
+    Args:
+        error: what it failed with.
+        read: the inputs, each with the partitions that the query was shown.
+
+    Raises:
+        UnreadableError: it is.
+    """
+    if isinstance(error, _OF_THE_QUERY):
+        return
+    for opened, keys in read:
+        opened.refuse_unreadable(keys)

@@ -100,7 +100,8 @@ class Provenance:
     `seconds` is wall time and `cost` is in dollars (see `telemetry.cost`). `quarantine_version` is the version
     of the quarantine table that holds this commit's rejected rows, committed before this one. `format` grows when
     older platforms would misread the record; a field that they may ignore does not make it grow. `contract` is what
-    the rows were held against, as JSON, for a table that has a contract; `reads_nothing` that its SQL has no inputs.
+    the rows were held against, as JSON, for a table that has a contract; `reads_nothing` that a partition
+    had nothing to read: no input at all, or none that exists before the first build.
     """
 
     stage: Stage

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from batch_platform.contracts.column_types import is_number
 from batch_platform.models import artifact
 from batch_platform.models.pyfunc import DIGEST
 from batch_platform.versions import installed_version
@@ -32,7 +33,7 @@ def as_mlflow_model(model: artifact.Model, example: pa.Table, scratch: Path) -> 
     from mlflow.types import ColSpec, Schema
 
     # Tools that speak MLflow pass data frames, in which a number that may be missing is a double.
-    fields = [pa.field(f.name, pa.float64()) if _is_number(f.type) else f for f in example.schema]
+    fields = [pa.field(f.name, pa.float64()) if is_number(f.type) else f for f in example.schema]
     example = example.cast(pa.schema(fields), safe=False)
     columns: list[Any] = [ColSpec(_mlflow_type(field.type), field.name, required=False) for field in example.schema]
     signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double", "score")]))
@@ -48,10 +49,6 @@ def as_mlflow_model(model: artifact.Model, example: pa.Table, scratch: Path) -> 
         pip_requirements=["batch-platform" if release == "uninstalled" else f"batch-platform=={release}"],
     )
     return folder
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _mlflow_type(kind: pa.DataType) -> Any:

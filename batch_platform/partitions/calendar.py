@@ -188,11 +188,6 @@ class Calendar:
         keys = [key for day in days for key in _hours_of(day, self.zone)]
         return keys[bisect_left(keys, first) : bisect_right(keys, last)]
 
-    def keys_within(self, window: Window) -> list[str]:
-        """The partitions of this calendar that begin within `window`, in order; none before its first."""
-        first, last = self.key_from(window.start), self.shift(self.key_from(window.end), -1)
-        return self.keys_between(max(first, self.first), last)
-
     def latest(self, now: datetime) -> str:
         """The newest partition that exists at `now`, `ahead` counted in."""
         return self.shift(self.key_at(now), self.ahead - 1)

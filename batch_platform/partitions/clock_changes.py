@@ -1,6 +1,6 @@
 """Time zones and what their clock changes do to hours: which zones hourly partitions can be kept in.
 
-Belongs here: facts about a zone. Does not belong here: keys and windows (`partitions/`).
+Belongs here: facts about a zone. Does not belong here: keys and windows (`calendar.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Moments told relative to the start of a partition: when a table is known, when a decision is made.
 
-Belongs here: the notation and its arithmetic. Does not belong here: partitions (`partitions/`).
+Belongs here: the notation and its arithmetic. Does not belong here: partitions (`calendar.py`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pyarrow as pa
 from batch_platform.errors import ContractError
 from batch_platform.lake.provenance import Stage
 from batch_platform.lake.table import Table
-from batch_platform.partitions import PARTITION_COLUMN, Calendar
+from batch_platform.partitions import PARTITION_COLUMN, Calendar, place
 from batch_platform.snapshots.sources import Source
 
 
@@ -46,7 +46,7 @@ class Snapshot:
 
     def place(self, key: str) -> str:
         """A partition as messages show it."""
-        return f"{self.table}[{key}]" if key else self.table
+        return place(self.table, key)
 
 
 def stored_columns(table: Table) -> pa.Schema:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batch_platform.errors import BatchPlatformError, ContractError, SourceError
+from batch_platform.partitions import place
 from batch_platform.snapshots.conversion import shortened
 
 
@@ -73,8 +74,8 @@ class Findings:
             alike.setdefault((not finding.breaks, str(finding)), []).append(finding)
         for (harmless, text), met in sorted(alike.items(), key=lambda item: item[0][0]):
             more = f" (and {len(met) - 1} more)" if len(met) > 1 else ""
-            place = met[0].file or self._place(met[0].partition)
-            found.append(f"{'note' if harmless else 'breaks'}: {place}{more}: {text}")
+            where = met[0].file or place(self.table, met[0].partition)
+            found.append(f"{'note' if harmless else 'breaks'}: {where}{more}: {text}")
         return found
 
     def refusals(self) -> dict[str, BatchPlatformError]:
@@ -95,8 +96,5 @@ class Findings:
                 if all(finding.of_input for finding in findings)
                 else (ContractError, "cast it, give it a new name, or move the old table away")
             )
-            refused[key] = kind("; ".join(texts[:10]) + more, where=self._place(key), fix=fix)
+            refused[key] = kind("; ".join(texts[:10]) + more, where=place(self.table, key), fix=fix)
         return refused
-
-    def _place(self, key: str) -> str:
-        return f"{self.table}[{key}]" if key else self.table

@@ -6,6 +6,7 @@ Belongs here: values. Does not belong here: lines, objects and their places in a
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from math import isinf
 from typing import Any
 
@@ -51,7 +52,11 @@ def taken_by(kind: pa.DataType) -> set[type]:
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON without spaces, its fields in their order and its numbers as they were written."""
+    """A value as JSON without spaces, its fields in their order and its numbers as they were written.
+
+    Raises:
+        RecursionError: it is nested too deeply.
+    """
     if type(value) is dict:
         return "{" + ",".join(f"{as_json(name)}:{as_json(item)}" for name, item in value.items()) + "}"
     if type(value) is list:
@@ -184,7 +189,16 @@ class Inference:
 
 
 def _is_rounded(number: str) -> bool:
-    """Whether a double would hold another number: a whole one beyond 53 bits, or one that is too large."""
+    """Whether a double would hold another number: a whole one beyond 53 bits, or one that is too large.
+
+    However it is spelled: `9007199254740993.0` is a whole number, too. `6.02e23` is what a double holds to the digits
+    that it is written with.
+    """
     nearest = float(number)
-    whole = number.lstrip("-").isdigit()
-    return (isinf(nearest) and number[-1].isdigit()) or (whole and int(number) != int(nearest))
+    if isinf(nearest):
+        return number[-1].isdigit()
+    if not abs(nearest) >= _EXACT:
+        return False
+    value = Decimal(number)
+    digits = len(value.as_tuple().digits)
+    return value == value.to_integral_value() and value != Decimal(f"{nearest:.{digits - 1}e}")

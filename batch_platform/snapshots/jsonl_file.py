@@ -1,8 +1,9 @@
 """One file of JSON lines as a table: an object in each line, its fields the columns, values parsed strictly.
 
-Lines are read by Python's own JSON scanner, with numbers kept as they are written: a number beyond 64 bits, or with
-more digits than a double holds, would be rounded by the readers of Arrow, Polars and DuckDB before anyone could
-refuse it. Checks that all formats share are in `conversion.py`, the bytes and their encoding in `utf8_stream.py`.
+Lines are read by Python's own JSON scanner, with numbers kept as they are written: a whole number that a double does
+not hold may be rounded by the readers of Arrow, Polars and DuckDB before anyone could refuse it. Fractions become the
+nearest double, as everywhere. Checks that all formats share are in `conversion.py`, the bytes and their encoding in
+`utf8_stream.py`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _LONGEST_LINE = 8 << 20
 _BLOCK_BYTES, _FIRST_BYTES = 8 << 20, 1 << 16
 _BATCH_ROWS = 1 << 14
 _FIX = "each line must hold one JSON object"
+_FLATTEN = "write fewer objects and lists inside one another"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _objects(stream: Utf8Stream, shown: str, block_bytes: int) -> Iterator[dict[
         except StopIteration as error:
             raise SourceError(f"no JSON at character {error.value + 1}", where=place, fix=_FIX) from None
         except RecursionError:
-            raise SourceError("nested too deeply", where=place, fix=_FIX) from None
+            raise SourceError("nested too deeply", where=place, fix=_FLATTEN) from None
         if type(value) is not dict:
             raise SourceError(f"{kind_of(value)}, not an object", where=place, fix=_FIX)
         if end != len(text):
@@ -154,7 +156,7 @@ def _declared(
     values = [item.get(name) for item in batch]
     strange = set(map(type, values)) - taken_by(kind)
     if pa.types.is_string(kind) and strange & {dict, list}:
-        values = [as_json(value) if type(value) in (dict, list) else value for value in values]
+        values = _texts(values, shown, name, rows)
         strange -= {dict, list}
     if strange:
         index = next(index for index, value in enumerate(values) if type(value) in strange)
@@ -166,6 +168,18 @@ def _declared(
         )
     array = as_array(values, bool if pa.types.is_boolean(kind) else str, shown, name, rows)
     return converted(pa.record_batch({name: array}), {name: kind}, spec, parsed, shown, rows).column(0)
+
+
+def _texts(values: list[Any], shown: str, column: str, rows_before: int) -> list[Any]:
+    """The values with objects and lists among them as JSON text."""
+    found: list[Any] = []
+    for value in values:
+        try:
+            found.append(as_json(value) if type(value) in (dict, list) else value)
+        except RecursionError:
+            where = f"{shown}, row {rows_before + len(found) + 1}, column {column!r}"
+            raise SourceError("nested too deeply", where=where, fix=_FLATTEN) from None
+    return found
 
 
 def _refuse_strange_names(names: list[str], shown: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import pyarrow as pa
 
@@ -28,6 +28,8 @@ from batch_platform.snapshots.sources import type_name
 
 MOST_FILES = 2000
 """How many files one preflight opens at most."""
+
+T = TypeVar("T")
 
 _AT_ONCE = 8  # a file on a network share answers slowly, and most of the time is waiting
 
@@ -53,7 +55,8 @@ class Inspectable(Protocol):
 def preflight(snapshot: Snapshot, lake: Lake, keys: Sequence[str], most_files: int = MOST_FILES) -> Findings:
     """Compare the files of these partitions with what is expected of them, without reading their rows.
 
-    Of more than `most_files` files, each partition's first and last and some between them are opened.
+    Of more than `most_files` files, each partition's first and last and some between them are opened; of more than
+    `most_files` partitions, the first and the last and some between them are looked into, a file of each.
 
     Raises:
         LakeError: the table in the lake cannot be read.
@@ -64,16 +67,15 @@ def preflight(snapshot: Snapshot, lake: Lake, keys: Sequence[str], most_files: i
     stored = storage_schema(stored_columns(Table(lake, snapshot.table)))
     expected = _Expected(snapshot, source.columns, stored)
     differences: dict[str, list[Finding]] = {key: [] for key in keys}
-    chosen: list[tuple[str, Path]] = []
-    files = 0
+    listed: dict[str, list[Path]] = {}
     for key in keys:
         try:
-            paths = source.paths(*_asked(snapshot, key))
+            listed[key] = source.paths(*_asked(snapshot, key))
         except BatchPlatformError as error:
             differences[key].append(Finding(key, "", "", "", str(error), breaks=True, error=error))
-            continue
-        files += len(paths)
-        chosen += [(key, path) for path in _spread(paths, max(1, most_files // len(keys)))]
+    files = sum(map(len, listed.values()))
+    each = max(1, most_files // max(1, len(keys)))
+    chosen = [(key, path) for key in _spread(list(listed), most_files) for path in _spread(listed[key], each)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         shapes = list(pool.map(source.shape, (path for _, path in chosen)))
     met: dict[str, list[FileShape]] = {}
@@ -89,13 +91,13 @@ def _asked(snapshot: Snapshot, key: str) -> tuple[str | None, Window | None]:
     return (None, None) if snapshot.calendar is None else (key, snapshot.calendar.window(key))
 
 
-def _spread(paths: list[Path], most: int) -> list[Path]:
-    """At most so many of the files, the first and the last among them if there is room."""
-    if len(paths) <= most:
-        return paths
+def _spread(items: list[T], most: int) -> list[T]:
+    """At most so many of them, the first and the last among them if there is room."""
+    if len(items) <= most:
+        return items
     if most == 1:
-        return paths[:1]
-    return [paths[round(step * (len(paths) - 1) / (most - 1))] for step in range(most)]
+        return items[:1]
+    return [items[round(step * (len(items) - 1) / (most - 1))] for step in range(most)]
 
 
 @dataclass(frozen=True)

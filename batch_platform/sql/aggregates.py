@@ -25,7 +25,7 @@ FRAMES = frozenset({"list", "array_agg", "string_agg", "group_concat", "listagg"
 FRAMES |= {"any_value", "arbitrary"}
 """Those whose result follows the order of rows: in a window with ORDER BY they follow that."""
 
-_ONE = FRAMES | {"mode", "product", "entropy", "approx_quantile", "approx_top_k", "skewness", "kurtosis"}
+_ONE = FRAMES | {"mode", "product", "approx_quantile", "approx_top_k", "skewness", "kurtosis"}
 _ONE |= {"kurtosis_pop", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp", "sem"}
 _TWO = {"corr", "covar_pop", "covar_samp", "regr_avgx", "regr_avgy", "regr_intercept", "regr_r2", "regr_slope"}
 _TWO |= {"regr_sxx", "regr_sxy", "regr_syy", "lttb", "variant_group_object"}
@@ -40,6 +40,7 @@ SORT_KEYS: dict[str, tuple[int, ...]] = {
 """Order-dependent aggregate -> the arguments that sort its rows so that no two that differ tie."""
 
 UNREPAIRABLE = {
+    "entropy": "adds floats in the order of rows: compute it from counts, as -sum(p * log2(p))",
     "reservoir_quantile": "samples by chance: use quantile_cont",
     "wavg": "adds floats in the order of rows: use sum(value * weight) / sum(weight)",
     "weighted_avg": "adds floats in the order of rows: use sum(value * weight) / sum(weight)",

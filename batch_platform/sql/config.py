@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from batch_platform.errors import ConfigurationError
 from batch_platform.partitions import Cadence
-from batch_platform.sql.settings import Layer, texts
+from batch_platform.sql.labels import json_able, owner_in, owners, tags
+from batch_platform.sql.settings import Layer, mapping, texts
 
 _SPAN = re.compile(r"[1-9]\d{0,5} (hour|day|week|month)s?", re.ASCII)
 _MICROBATCH = "declare lookback and cadence; a partition is a batch"
@@ -51,13 +52,14 @@ class ModelConfig:
         cadence: how often it gets a partition; None where its inputs tell.
         start: the key of its first partition; None where its inputs tell.
         tags: names to select it by.
-        owners: who is told about it.
+        owners: who is told about it: addresses and `team:name`.
         enabled: False leaves it out.
-        full_refresh: True builds a plain incremental model anew each time, False never, None when asked to.
-        on_schema_change: as dbt spells it; a table whose columns have changed is refused in any case.
-        incremental_strategy: how rows are added; None where nothing is said.
+        full_refresh: True builds a plain incremental model anew each time; False and None add to its rows.
+        on_schema_change: as dbt spells it. Whatever it says, rows are not added to a table with other columns.
+        incremental_strategy: how a plain incremental model adds rows: `append` keeps all that are there, the others
+            and None replace those with the same key.
         contract_enforced: whether its columns must be those that are declared.
-        meta: whatever else a team keeps with it.
+        meta: whatever else a team keeps with it, as JSON can say it.
     """
 
     materialized: Materialization = Materialization.TABLE
@@ -75,7 +77,8 @@ class ModelConfig:
     meta: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-_CHANGES = ("ignore", "fail", "append_new_columns", "sync_all_columns")
+_CHANGES = ("ignore", "fail")
+_ALTERING = ("append_new_columns", "sync_all_columns")
 
 
 def model_config(settings: Layer, tables: Iterable[str], default: Materialization) -> ModelConfig:
@@ -100,22 +103,20 @@ def model_config(settings: Layer, tables: Iterable[str], default: Materializatio
             raise ConfigurationError(error.what, where=setting.where, fix=error.fix) from None
 
     nothing: dict[str, Any] = {}
-    meta = read("meta", _mapping, nothing)
-    named = meta.get("owner")
     return ModelConfig(
         materialized=read("materialized", _choice(Materialization), default),
         key=read("key", _columns, ()),
         lookback=MappingProxyType(read("lookback", _lookback(tuple(tables)), {})),
         cadence=read("cadence", _choice(Cadence), None),
         start=read("start", _date, None),
-        tags=tuple(read("tags", texts, ())),
-        owners=read("owners", texts, (named,) if isinstance(named, str) else ()),
+        tags=read("tags", tags, ()),
+        owners=read("owners", owners, read("meta", owner_in, ())),
         enabled=read("enabled", _flag, True),
         full_refresh=read("full_refresh", _flag, None),
-        on_schema_change=read("on_schema_change", _one_of(_CHANGES), "ignore"),
+        on_schema_change=read("on_schema_change", _schema_change, "ignore"),
         incremental_strategy=read("incremental_strategy", _strategy, None),
         contract_enforced=read("contract", _enforced, False),
-        meta=MappingProxyType(meta),
+        meta=MappingProxyType(read("meta", json_able, nothing)),
     )
 
 
@@ -142,6 +143,15 @@ def _strategy(name: str, value: Any) -> Strategy:
     if value == "microbatch":
         raise ConfigurationError("incremental_strategy microbatch is not supported", fix=_MICROBATCH)
     return _choice(Strategy)(name, value)
+
+
+def _schema_change(name: str, value: Any) -> str:
+    if value in _ALTERING:
+        raise ConfigurationError(
+            f"on_schema_change {value} is not supported: a table keeps its columns",
+            fix="use fail; where columns change, build the table anew once with full_refresh=true",
+        )
+    return _one_of(_CHANGES)(name, value)
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -173,14 +183,8 @@ def _columns(name: str, value: Any) -> tuple[str, ...]:
     return found
 
 
-def _mapping(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} is not a mapping", fix=f"{name}={{'name': value}}")
-    return dict(value)
-
-
 def _enforced(name: str, value: Any) -> bool:
-    return _flag(name, value if isinstance(value, bool) else _mapping(name, value).get("enforced", False))
+    return _flag(name, value if isinstance(value, bool) else mapping(name, value).get("enforced", False))
 
 
 def _lookback(tables: tuple[str, ...]) -> Callable[[str, Any], dict[str, int | str]]:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from jinja2 import Template
 
-from batch_platform.errors import ConfigurationError
 from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.partitions import Window
 from batch_platform.sql.config import Materialization, ModelConfig, model_config
@@ -154,20 +153,6 @@ def fill(marked: str, values: Mapping[str, str]) -> str:
 
 def _literals(window: Window) -> Bounds:
     return Bounds(f"TIMESTAMPTZ '{window.start.isoformat()}'", f"TIMESTAMPTZ '{window.end.isoformat()}'")
-
-
-def load_models(folder: Path) -> list[SqlModel]:
-    """All models of a folder without a project around it, in the order of their names.
-
-    Raises:
-        ConfigurationError: the folder is missing or has no models, or a model is wrong: `file:line: what`.
-    """
-    if not folder.is_dir():
-        raise ConfigurationError("the folder of SQL models does not exist", where=str(folder), fix="create it")
-    models = [load_model(path) for path in sorted(folder.glob("*.sql"))]
-    if not models:
-        raise ConfigurationError("the folder holds no SQL model", where=str(folder), fix="add <name>.sql")
-    return models
 
 
 def load_model(path: Path) -> SqlModel:

@@ -64,15 +64,6 @@ class Project:
         """The project's name; empty where it has no file of its own."""
         return self.file.name
 
-    @property
-    def variables(self) -> Mapping[str, object]:
-        """The values that `var` gives."""
-        return self.file.variables
-
-    def model_names(self) -> frozenset[str]:
-        """The names of all models; none is read for it."""
-        return frozenset(self.model_files)
-
     def models(self, folder: str = "") -> list[SqlModel]:
         """The enabled models of a folder and those below it, in the order of their names.
 

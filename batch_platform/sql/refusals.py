@@ -82,7 +82,9 @@ PROJECT_KEYS = {
     "semantic-models": Refusal("belongs to the semantic layer", "remove it"),
     "metrics": Refusal("belongs to the semantic layer", "remove it"),
     "saved-queries": Refusal("belongs to the semantic layer", "remove it"),
-    "unit-tests": Refusal("configures unit tests, which do not run here", "test the SQL in batch_platform_tests"),
+    "unit-tests": Refusal(
+        "configures unit tests, which do not run here", "write cases as data, and run batch-platform sql test"
+    ),
     "on-run-finish": _HOOK,
 }
 """Keys that a `dbt_project.yml` may not have."""
@@ -92,7 +94,7 @@ PROPERTY_LISTS = {
     "metrics": Refusal("belongs to the semantic layer", "write the query as a model"),
     "semantic_models": Refusal("belongs to the semantic layer", "write the query as a model"),
     "saved_queries": Refusal("belongs to the semantic layer", "write the query as a model"),
-    "unit_tests": Refusal("do not run here", "test the SQL in batch_platform_tests"),
+    "unit_tests": Refusal("do not run here", "write cases as data, and run batch-platform sql test"),
 }
 """Lists that a property file may not have."""
 

@@ -80,15 +80,18 @@ def laid_over(layers: Iterable[Layer]) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
     for layer in layers:
         for name, setting in layer.items():
-            earlier, value = found.get(name), setting.value
+            earlier, value, where = found.get(name), setting.value, setting.where
             if value is None and name in ("tags", "meta"):
                 continue
             if name == "tags":
                 value = texts(name, value, setting.where)
                 value = list(dict.fromkeys([*(earlier.value if earlier else ()), *value]))
+                # One of them may be refused later: any of the places may have said it.
+                places = [*(earlier.where.split(", ") if earlier else ()), *where.split(", ")]
+                where = ", ".join(dict.fromkeys(places))
             elif name == "meta" and earlier and isinstance(value, Mapping) and isinstance(earlier.value, Mapping):
                 value = {**earlier.value, **value}
-            found[name] = Setting(value, setting.where)
+            found[name] = Setting(value, where)
     return found
 
 
@@ -106,3 +109,10 @@ def texts(name: str, value: Any, where: str = "") -> tuple[str, ...]:
     if not isinstance(found, list | tuple) or not all(isinstance(item, str) for item in found):
         raise ConfigurationError(f"{name} is {value!r}", where=where, fix="write a text or a list of texts")
     return tuple(found)
+
+
+def mapping(name: str, value: Any) -> dict[str, Any]:
+    """A mapping, as a dictionary."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} is not a mapping", fix=f"{name}={{'name': value}}")
+    return dict(value)

@@ -19,8 +19,17 @@ from batch_platform.sql.language import Language
 from batch_platform.sql.macros import Macro
 from batch_platform.sql.rendered import refuse_volatile, without_semicolons
 from batch_platform.sql.rendering import Rendering, Tables, call, render
-from batch_platform.sql.settings import TEST_SETTINGS, Layer, Setting, laid_over
+from batch_platform.sql.settings import TEST_SETTINGS, Layer, Setting, is_enabled, laid_over
 from batch_platform.sql.templates import TEST_PREFIX, read_text
+
+_UNTOLD = {
+    "error_if": "one row is enough to break a test; use severity='warn'",
+    "warn_if": "one row is enough to break a test; use severity='warn'",
+    "fail_calc": "one row is enough to break a test",
+    "limit": "every row that comes out is counted",
+    "where": "write it into the query",
+}
+_SEVERITIES = ("error", "warn")
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class GenericTest:
         now = Rendering(self.path, self._tables, spell, known=TEST_SETTINGS)
         sql = without_semicolons(str(call(self._macro, now, arguments)))
         refuse_volatile(self.path, "", sql, [self._macro], self.line)
+        _refuse_untold(self.name, now.settings)
         return CompiledTest(sql, tuple(now.found), MappingProxyType(now.settings))
 
 
@@ -69,6 +79,16 @@ class CompiledTest:
     inputs: tuple[str, ...]
     settings: Mapping[str, Setting] = field(hash=False)
 
+    @property
+    def severity(self) -> str | None:
+        """`error` or `warn`; None where nothing is said."""
+        return _severity(self.settings)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the test's block leaves it in."""
+        return is_enabled(self.settings)
+
 
 @dataclass(frozen=True)
 class SingularTest:
@@ -79,7 +99,8 @@ class SingularTest:
         path: the file.
         template: its text.
         inputs: the tables that it reads.
-        settings: what its `config()` says: severity, error_if, warn_if, enabled, tags, meta.
+        settings: what its `config()` and a property file say; see `refuse_untold`.
+        lines: the line that first names each of its inputs.
     """
 
     name: str
@@ -87,8 +108,26 @@ class SingularTest:
     template: str
     inputs: tuple[str, ...]
     settings: Mapping[str, Setting] = field(hash=False)
+    lines: Mapping[str, int] = field(repr=False, compare=False, hash=False)
     _tables: Tables = field(repr=False, compare=False, hash=False)
     _compiled: Template | None = field(repr=False, compare=False, hash=False)
+
+    @property
+    def severity(self) -> str:
+        """`error` or `warn`."""
+        return _severity(self.settings) or "error"
+
+    def refuse_untold(self) -> None:
+        """Refuse settings that nothing here would follow; severity, enabled, tags and meta are followed.
+
+        Raises:
+            ConfigurationError: at the place that says it.
+        """
+        _refuse_untold(self.name, self.settings)
+
+    def where(self, table: str = "") -> str:
+        """The place, `file:line`, that first names a table; the first line for one that it does not name."""
+        return f"{self.path}:{self.lines.get(table, 1)}"
 
     def compile(self, spell: Callable[[str], str] = relation) -> str:
         """The query."""
@@ -128,6 +167,30 @@ def read_singular(language: Language, path: Path, given: Layer) -> SingularTest:
         template=text,
         inputs=tuple(now.found),
         settings=MappingProxyType(laid_over([given, now.settings])),
+        lines=MappingProxyType(now.found),
         _tables=language.tables,
         _compiled=template,
     )
+
+
+def _severity(settings: Layer) -> str | None:
+    setting = settings.get("severity")
+    return None if setting is None or setting.value is None else str(setting.value).lower()
+
+
+def _refuse_untold(name: str, settings: Layer) -> None:
+    """Refuse what a test's settings say and nothing here would follow.
+
+    Raises:
+        ConfigurationError: at the place that says it.
+    """
+    for key, why in _UNTOLD.items():
+        if key in settings and settings[key].value is not None:
+            raise ConfigurationError(
+                f"{name}: {key} would not be enforced ({why})", where=settings[key].where, fix="remove it"
+            )
+    if _severity(settings) not in (None, *_SEVERITIES):
+        setting = settings["severity"]
+        raise ConfigurationError(
+            f"{name}: unknown severity {setting.value!r}", where=setting.where, fix=f"use {' or '.join(_SEVERITIES)}"
+        )

@@ -18,8 +18,9 @@ from batch_platform.errors import ConfigurationError, first_line
 
 # These read the clock without parentheses.
 _BARE = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
-# `query` runs a text that nobody has judged; `version` changes with the library.
-_ALSO = frozenset({"query", "version"})
+# `query` and its like run a text that nobody has judged; the others change with the library or the machine.
+_ALSO = frozenset({"query", "json_execute_serialized_sql", "version", "pragma_version", "pragma_platform"})
+_ALSO |= {"duckdb_settings", "duckdb_memory", "duckdb_temporary_files", "duckdb_secrets", "duckdb_extensions"}
 FIX = "use columns of the inputs, or window.start and window.end"
 
 

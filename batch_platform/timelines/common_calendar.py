@@ -1,7 +1,7 @@
 """Which calendar a model has: the partitions for which its inputs exist.
 
 Belongs here: the rule, from the calendars of the inputs alone. Does not belong here: what each partition then reads
-(`timelines/`).
+(`reading.py`).
 """
 
 from __future__ import annotations

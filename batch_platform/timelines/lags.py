@@ -1,7 +1,7 @@
 """How far behind its input a reader is, because what happened becomes known only later.
 
 Belongs here: the newest partition known at a moment, and how far back it lies. Does not belong here: how many
-partitions a reader wants (`lookbacks.py`), or what it then reads (`timelines/`).
+partitions a reader wants (`lookbacks.py`), or what it then reads (`reading.py`).
 """
 
 from __future__ import annotations

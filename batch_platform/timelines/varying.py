@@ -1,7 +1,7 @@
 """Reading across cadences: stretches of an input whose length or distance varies from partition to partition.
 
 Belongs here: which partitions such a reader sees, and the constant offsets that cover them for Dagster. Does not
-belong here: readers of the input's own cadence, which see a constant stretch (`timelines/`).
+belong here: readers of the input's own cadence, which see a constant stretch (`reading.py`).
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table as Printed
 
-from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.contracts.table_rules import PartitionState
 from batch_platform.contracts.validation import validate
 from batch_platform.features.build import build
@@ -45,6 +44,7 @@ from batch_platform.resources import Resources
 from batch_platform.sql.model import load_model
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline, reading
+from batch_platform_tests.contracts.declared import load_contracts
 
 DAYS = Calendar(Cadence.DAILY, "2025-01-01")
 EVENTS = Timeline("snapshots/events", DAYS, Offset.parse("-1d 12:00"))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from batch_platform.automation.location import load_components
 from batch_platform.cli import main
+from batch_platform.features.component import sql_models
 from batch_platform.settings import LAKE, Settings
+from batch_platform.sql.project import Project, load_project
 
 Command = Callable[..., tuple[int, str, str]]
 DAY = "2026-03-02"
@@ -88,3 +92,46 @@ def test_contracts_are_compared_with_another_project(command: Command, tmp_path:
     schema.write_text(schema.read_text() + "      - {name: gone, data_type: BIGINT}\n")
     code, out, told = command("contract", "diff", "flight_features", "--against", str(tmp_path / "other"))
     assert code == 4 and "gone" in out and "break whoever reads features/flight_features" in told
+
+
+def test_other_projects_are_read_once(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many models are compared."""
+    shipped = Settings.from_environment().project / "dbt_like_sql"
+    there = Path(shutil.copytree(shipped, tmp_path / "other"))
+    read: list[Path] = []
+
+    def load(root: Path) -> Project:
+        read.append(root)
+        return load_project(root)
+
+    monkeypatch.setattr("batch_platform.sql.project.load_project", load)
+    monkeypatch.setattr("batch_platform.features.component.sql_models", lambda _: {"a": found, "b": found})
+    found = sql_models(load_components().load_context)["flight_features"]
+    code, out, _ = command("contract", "diff", "--against", str(there))
+    assert code == 0 and out.count("features/flight_features: no change") == 2
+    assert sorted(read) == sorted([shipped, there])
+
+
+def test_sql_unit_tests_run_and_tell_what_differs(command: Command, tmp_path: Path) -> None:
+    code, out, _ = command("sql", "test")
+    cases = Settings.from_environment().project / "batch_platform_tests" / "sql"
+    assert code == 0 and "passed flight_features/recent_7_days" in out.splitlines()
+    assert len(out.splitlines()) == len(list(cases.glob("*/*/expect.yaml")))
+
+    for name in ("recent_7_days", "history_of_28_days_is_smoothed"):
+        shutil.copytree(cases / "flight_features" / name, tmp_path / "flight_features" / name)
+    expect = tmp_path / "flight_features" / "recent_7_days" / "expect.yaml"
+    expect.write_text(expect.read_text().replace("0.660256", "0.7"))
+    (tmp_path / "nobody" / "a_case").mkdir(parents=True)
+    (tmp_path / "nobody" / "a_case" / "case.yaml").touch()
+    code, out, told = command("sql", "test", str(tmp_path))
+    assert code == 4 and "2 of 3 cases failed" in told
+    assert "passed flight_features/history_of_28_days_is_smoothed" in out.splitlines()
+    assert "failed flight_features/recent_7_days (" in out
+    assert "    origin_late_rate_7_days: expected 0.7, found 0.660256" in out.splitlines()
+    assert "failed nobody/a_case:" in out and "there is no model 'nobody' to test" in out
+
+
+def test_a_folder_without_cases_is_told(command: Command, tmp_path: Path) -> None:
+    code, out, told = command("sql", "test", str(tmp_path))
+    assert (code, out) == (2, "") and "the folder holds no case" in told

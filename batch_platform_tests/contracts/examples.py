@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from batch_platform.contracts.contract import Contract, Verdict
-from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.sql.properties import Entry, load_properties
+from batch_platform_tests.contracts.declared import load_contracts
 
 FLIGHTS = """\
 version: 2

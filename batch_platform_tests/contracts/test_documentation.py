@@ -33,7 +33,7 @@ def test_what_dbt_says_beside_columns_and_tests_is_understood(tmp_path: Path) ->
     contract = schema_yml.contract_of(entry_of(tmp_path, EVERYTHING), None, docs.__getitem__)
     assert contract.description == "All flights of a day" and contract.column("at").description == "When"
     assert contract.tags == ("nightly", "raw") and contract.owners == ("team:flights",)
-    assert contract.key == ("id",) and contract.needs_window
+    assert contract.key == ("id",)
     assert contract.rules == (Freshness("at", 36 * 3600),)
     assert contract.rules[0].name == "at: freshness(36 hours)"
 

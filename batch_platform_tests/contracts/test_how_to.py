@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_platform.contracts.schema_yml import load_contracts
+from batch_platform_tests.contracts.declared import load_contracts
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "contracts.md"
 TEXT = PAGE.read_text(encoding="utf-8")

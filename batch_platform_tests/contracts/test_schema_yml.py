@@ -6,22 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.errors import ConfigurationError
-from batch_platform_tests.contracts.examples import EVERY_RULE, FLIGHTS, PAIR, contract_of
+from batch_platform_tests.contracts.examples import EVERY_RULE, FLIGHTS, contract_of
 
 REFUSED = [
     ("models:\n  - name: m\n    colums: []\n", 3, "has no key colums"),
-    ("version: 3\nmodels: []\n", 1, "version must be 2"),
-    ("version: 2\nsources: []\n", 2, "has no key sources"),
-    ("version: 2\n", 1, "declares no models"),
-    ("", 1, "declares no models"),
     ("models:\n  - name: m\n", 2, "model m needs columns"),
     ("models:\n  - name: m\n    columns: []\n", 3, "declares no columns"),
-    ("models:\n  - columns: []\n", 2, "the model needs name"),
     ("models:\n  - name: ../m\n    columns: []\n", 2, "is no name for a model"),
     ("models:\n  - [\n", 3, "is not YAML"),
-    ("models: 1\n", 1, "models must be a list"),
     ("models:\n  - name: m\n    name: n\n", 3, "name is given twice"),
     ("models:\n  - name: m\n    tests: []\n    data_tests: []\n    columns: [{name: c, data_type: DATE}]\n",
      3, "are the same"),
@@ -70,18 +63,6 @@ def test_a_column_that_cannot_be_meant_is_refused_with_its_line(
         contract_of(tmp_path, COLUMN + text)
     assert str(caught.value).startswith(f"{tmp_path / 'schema.yml'}:{line}: "), str(caught.value)
     assert what in str(caught.value)
-
-
-def test_a_folder_is_read_file_by_file_and_no_model_twice(tmp_path: Path) -> None:
-    (tmp_path / "other.yaml").write_text(PAIR.format(tests="").replace("name: m", "name: n"))
-    (tmp_path / "notes.txt").write_text("not: [yaml")
-    contract_of(tmp_path, FLIGHTS)
-    assert list(load_contracts(tmp_path)) == ["n", "flight_features"]
-    (tmp_path / "zz.yml").write_text(PAIR.format(tests="").replace("name: m", "name: n"))
-    with pytest.raises(ConfigurationError, match=r"zz\.yml:2: model n is declared twice, first in .*other\.yaml"):
-        load_contracts(tmp_path)
-    with pytest.raises(ConfigurationError, match="no such folder"):
-        load_contracts(tmp_path / "absent")
 
 
 GOLDEN = {

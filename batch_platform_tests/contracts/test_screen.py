@@ -61,7 +61,7 @@ def partition(contract: Contract, rows: list[dict[str, Any]]) -> pl.DataFrame:
     return rows_of({name: [row[name] for row in rows] for name in schema}, schema)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(VALUES, max_size=4))
 def test_screen_and_pandera_agree_on_every_rule(contract: Contract, rows: list[dict[str, Any]]) -> None:
     frame = partition(contract, rows)

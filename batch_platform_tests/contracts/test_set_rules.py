@@ -25,10 +25,11 @@ TEXTS = st.sampled_from([None, "", "a", "A", "é", "e\u0301", 'a"b'])
 ROWS = st.lists(st.tuples(FLOATS, TEXTS, st.none() | st.integers(0, 3)), max_size=8)
 SCHEMA = {"x": pl.Float64, 'the "name"': pl.String, "n": pl.Int32}
 WHERE = Condition("n > 1", ("n",))
+CONNECTION = duckdb.connect(config={"threads": 1})  # one for all examples, of which most time would go into opening it
 
 
 def in_sql(rule: SetRule, rows: pl.DataFrame, other: pl.DataFrame | None = None) -> list[bool]:
-    with duckdb.connect() as connection:
+    with CONNECTION.cursor() as connection:
         connection.register("partition", rows.with_row_index("row").to_arrow())
         if other is not None:
             connection.register("over_there", other.to_arrow())

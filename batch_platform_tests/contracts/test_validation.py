@@ -144,7 +144,7 @@ def test_the_environment_cannot_turn_a_contract_off(tmp_path: Path) -> None:
     one_column(tmp_path, "BIGINT", "not_null")
     program = (
         "import sys, pathlib, polars as pl\n"
-        "from batch_platform.contracts.schema_yml import load_contracts\n"
+        "from batch_platform_tests.contracts.declared import load_contracts\n"
         "from batch_platform.contracts.validation import validate\n"
         "frame = pl.DataFrame({'c': [None], '_source_file': ['f'], '_source_row': [1]})\n"
         "print(validate(frame, load_contracts(pathlib.Path(sys.argv[1]))['m']).broken)\n"

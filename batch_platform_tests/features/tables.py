@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.errors import BatchPlatformError
 from batch_platform.features.build import build
 from batch_platform.features.definition import FeatureTable
@@ -31,6 +30,7 @@ from batch_platform.snapshots.sources import Extract, SourceFile
 from batch_platform.sql.model import load_model
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline, reading
+from batch_platform_tests.contracts.declared import load_contracts
 
 CALENDAR = Calendar(Cadence.DAILY, "2025-01-06")
 DAYS = CALENDAR.keys_between("2025-01-06", "2025-01-15")

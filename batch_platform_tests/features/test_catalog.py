@@ -198,3 +198,17 @@ def test_an_incremental_model_keeps_its_columns(tmp_path: Path) -> None:
         "WHERE airport NOT IN (SELECT airport FROM {{ this }}){% endif %}"
     )
     assert "its columns differ where is_incremental() is true" in _refused(tmp_path, {"models/ports.sql": sql})
+
+
+def test_the_digest_follows_what_may_be_read(tmp_path: Path) -> None:
+    """Other partitions give other rows: a changed decision time or lookback makes what is stored stale."""
+    late = "{{ config(key=['flight'], cadence='daily', lookback={'outcomes': 2}) }}\n" + DAYS.split("\n", 1)[1].replace(
+        "flights.distance_miles", "CAST(1 AS BIGINT) AS distance_miles"
+    ).replace("'flights')", "'outcomes')")
+    files = {"models/days.sql": late, SCHEMA: CONTRACT.format(name="days")}
+    first = read_project(tmp_path, files)["days"].sql_digest
+    assert read_project(tmp_path, files)["days"].sql_digest == first
+    assert read_project(tmp_path, files, known_at="+3d")["days"].sql_digest != first
+    ports = {"models/ports.sql": "SELECT airport FROM {{ source('snapshots', 'airports') }}"}
+    plain = [read_project(tmp_path / "plain", ports, known_at=at)["ports"].sql_digest for at in ("0d", "+3d")]
+    assert plain[0] == plain[1]

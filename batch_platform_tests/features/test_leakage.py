@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 import pytest
 import yaml
 
-from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.features.build import build
 from batch_platform.features.definition import FeatureTable
 from batch_platform.features.quarantine import Tolerance
@@ -30,6 +29,7 @@ from batch_platform.snapshots.sources import Extract, Source, SourceSpec, source
 from batch_platform.sql.model import load_model
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline, reading
+from batch_platform_tests.contracts.declared import load_contracts
 
 PROJECT = Path(__file__).parents[2]
 MODELS = PROJECT / "dbt_like_sql" / "models" / "flight_delay"

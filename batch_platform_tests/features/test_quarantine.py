@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_platform.contracts.contract import Contract, Verdict
-from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.contracts.validation import validate
 from batch_platform.errors import ConfigurationError, ContractError
 from batch_platform.features.quarantine import (
@@ -21,6 +20,7 @@ from batch_platform.features.quarantine import (
     quarantine_schema,
     stop_if_exceeded,
 )
+from batch_platform_tests.contracts.declared import load_contracts
 
 SCHEMA = """\
 models:

@@ -96,12 +96,6 @@ def test_a_singular_test_stops_a_table_before_it_is_committed(lake: Lake, tmp_pa
     assert Table(lake, "features/ports").version() >= 0
 
 
-def test_a_test_that_cannot_run_is_told(lake: Lake, tmp_path: Path) -> None:
-    files = {"models/ports.sql": PORTS, "tests/few.sql": "SELECT nobody FROM {{ ref('ports') }}"}
-    outcome = _whole(read_project(tmp_path, files)["ports"], lake)
-    assert "a test cannot be run: Binder Error" in str(outcome.error)
-
-
 def test_a_relationship_sends_rows_to_quarantine_and_a_later_one_stops_the_later_table(
     lake: Lake, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from batch_platform.errors import ConfigurationError, PartitionKeyError
 from batch_platform.lake.data_file import SAFE_NAME
-from batch_platform.partitions import Cadence, Calendar, Window
+from batch_platform.partitions import Cadence, Calendar
 from batch_platform_tests.calendars import HOURLY_ZONES, calendars
 
 STEP = {Cadence.HOURLY: 1 / 24, Cadence.DAILY: 1, Cadence.WEEKLY: 7, Cadence.MONTHLY: 31}
@@ -104,17 +104,12 @@ def test_hours_are_refused_where_their_keys_would_not_tell_them_apart(zone: str,
     assert Calendar(Cadence.DAILY, "2025-01-01", zone).first == "2025-01-01"
 
 
-@given(calendars(), st.integers(-50, 500), st.floats(0, 40), st.integers(0, 86400))
-def test_the_keys_within_a_window_are_those_that_begin_in_it(
-    calendar: Calendar, skip: int, length: float, second: int
-) -> None:
-    start = calendar.start_of(calendar.shift(calendar.first, skip)).astimezone(UTC) + timedelta(seconds=second)
-    window = Window(start, start + timedelta(days=length * STEP[calendar.cadence]))
-    found = calendar.keys_within(window)
-    near = calendar.keys_between(calendar.shift(calendar.first, -3), calendar.shift(calendar.first, skip + 60))
-    limits = window.start.timestamp(), window.end.timestamp()
-    begun = [key for key in near if limits[0] <= calendar.start_of(key).timestamp() < limits[1]]
-    assert found == [key for key in begun if key >= calendar.first]
+@given(calendars(), st.integers(-50, 500), st.integers(0, 86400))
+def test_the_key_from_a_moment_on_is_the_first_that_begins_there(calendar: Calendar, skip: int, second: int) -> None:
+    moment = calendar.start_of(calendar.shift(calendar.first, skip)).astimezone(UTC) + timedelta(seconds=second)
+    found = calendar.key_from(moment)
+    before = calendar.shift(found, -1)
+    assert calendar.start_of(before).timestamp() < moment.timestamp() <= calendar.start_of(found).timestamp()
 
 
 def test_cadences_are_ordered_from_fine_to_coarse() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from batch_platform.contracts.contract import Contract
-from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.lake.store import Lake
 from batch_platform.partitions import Cadence, Calendar, Offset
 from batch_platform.predictions.definition import Predictions
 from batch_platform.predictions.scorer import Serving, ShardScorer
+from batch_platform_tests.contracts.declared import load_contracts
 from batch_platform_tests.models.registered import FEATURES
 
 _CONTRACT = """\

@@ -197,6 +197,10 @@ def test_at_most_forty_characters_of_a_value_are_shown(tmp_path: Path) -> None:
         ('{"a":1}\n'.encode("utf-16"), "not UTF-8 at byte 0"),
         (gzip.compress(b'{"a":1}\n', mtime=0), "not UTF-8 at byte 1"),
         (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "row 1: nested too deeply"),
+        (
+            b'{"a":1,"b":"x"}\n{"a":1,"b":' + b'{"x":' * 600 + b"1" + b"}" * 601,
+            "row 2, column 'b': nested too deeply",
+        ),
         (b'{"a":1}\n{"b":"' + b"x" * (17 << 20), "line 2 is longer than 8 MiB"),
         (b'{"a":1}\n{"a":2}\n', "no row names the declared column 'b'"),
     ],
@@ -265,6 +269,8 @@ def test_types_follow_from_the_values(tmp_path: Path) -> None:
         (b'{"a":[1]}\n', "row 1, column 'a': a list has no type"),
         (b'{"a":1}\n{"a":9223372036854775809}\n', "row 2, column 'a': 9223372036854775809 would be rounded"),
         (b'{"a":0.5}\n{"a":9007199254740993}\n', "row 2, column 'a': 9007199254740993 would be rounded"),
+        (b'{"a":9007199254740993.0}\n', "row 1, column 'a': 9007199254740993.0 would be rounded"),
+        (b'{"a":0.5}\n{"a":9007199254740993e0}\n', "row 2, column 'a': 9007199254740993e0 would be rounded"),
         (b'{"a":1}\n{"a":1e400}\n', "row 2, column 'a': 1e400 would be rounded"),
     ],
 )

@@ -225,6 +225,16 @@ def test_of_many_files_the_first_the_last_and_some_between_are_looked_at(tmp_pat
     assert [finding.file for finding in found.differences] == [f"{DAYS[0]}/49.csv"]
 
 
+def test_of_many_partitions_the_first_the_last_and_some_between_are_looked_into(tmp_path: Path, lake: Lake) -> None:
+    """The files of all are counted, and partitions without any are told, whether they would be looked into or not."""
+    keys = CALENDAR.keys_between(DAYS[0], "2025-02-15")
+    write(tmp_path, {f"{key}/{number}.csv": "a,b\n" for key in keys[:-1] for number in range(2)})
+    write(tmp_path, {f"{keys[0]}/0.csv": "a\n", f"{keys[1]}/0.csv": "a\n", f"{keys[-2]}/0.csv": "a\n"})
+    found = preflight(snapshot(tmp_path, "{partition_key}/*.csv", columns=AB), lake, keys, most_files=5)
+    assert found.lines()[0] == f"snapshots/orders: looked at 5 of 80 files of {len(keys)} partitions"
+    assert list(found.refusals()) == [keys[0], keys[-2], keys[-1]]
+
+
 def test_a_source_that_cannot_be_looked_at_has_no_findings(lake: Lake) -> None:
     class Other:
         def read(self, partition_key: str | None, window: Any) -> Any:

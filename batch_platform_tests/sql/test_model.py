@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from batch_platform.errors import ConfigurationError
 from batch_platform.partitions import Window
 from batch_platform.sql.config import Materialization
-from batch_platform.sql.model import ANY_WINDOW, SqlModel, load_model, load_models
+from batch_platform.sql.model import ANY_WINDOW, SqlModel, load_model
 from batch_platform.sql.refusals import BLOCKS, CONFIG_KEYS, IGNORED, NAMES
 
 KEYED = "{{ config(key=['id']) }}"
@@ -265,19 +265,6 @@ def test_a_file_that_is_not_text_or_not_a_table_name_is_refused(tmp_path: Path) 
     for name in ("Delays", "1st", "a-b", "a b", "ä"):
         with pytest.raises(ConfigurationError, match="is not a table name"):
             model_of(tmp_path, KEYED, name=name)
-
-
-def test_a_folder_holds_models_in_the_order_of_their_names(tmp_path: Path) -> None:
-    for name in ("b", "a", "c"):
-        model_of(tmp_path, KEYED, name=name)
-    assert [model.name for model in load_models(tmp_path)] == ["a", "b", "c"]
-
-
-def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    for folder, said in (("empty", "holds no SQL model"), ("absent", "does not exist")):
-        with pytest.raises(ConfigurationError, match=said):
-            load_models(tmp_path / folder)
 
 
 @given(

@@ -32,7 +32,7 @@ AGGREGATES = [
     *(f"{name}(x / 1e150)" for name in ("sem", "skewness", "kurtosis", "kurtosis_pop")),
     *(f"{name}(x / 1e150, o)" for name in ("corr", "covar_pop", "covar_samp", "regr_slope", "regr_intercept")),
     *(f"{name}(x / 1e150, o)" for name in ("regr_r2", "regr_sxx", "regr_syy", "regr_sxy", "regr_avgx", "regr_avgy")),
-    *(f"{name}(x)" for name in ("first", "last", "any_value", "arbitrary", "mode", "entropy", "list", "array_agg")),
+    *(f"{name}(x)" for name in ("first", "last", "any_value", "arbitrary", "mode", "list", "array_agg")),
     *(f"{name}(s, o)" for name in ("arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by")),
     *(f"{name}(x, g)" for name in ("arg_max_null", "arg_min_null", "arg_max_nulls_last", "arg_min_nulls_last")),
     *(f"{name}(s, g, 2)" for name in ("arg_max", "min_by")),
@@ -131,7 +131,7 @@ def test_an_aggregate_gives_one_result_whatever_the_order_and_means_what_it_mean
             assert float.fromhex(now[1]) == pytest.approx(float.fromhex(was[1]), rel=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_no_order_of_any_rows_shows(rows: list[Row], chance: random.Random) -> None:
     sums = ["sum(x)", "avg(x)", "sum(f)", "sum(DISTINCT x)", "list(x)", "first(x)", "mode(g)", "arg_max(x, o)"]
@@ -249,6 +249,7 @@ def test_all_around_a_call_stays_byte_for_byte() -> None:
             "line 1: list() follows the order of a subquery: write ORDER BY between its parentheses",
         ),
         ("SELECT reservoir_quantile(x, 0.5) AS q FROM snapshots.t", "line 1: reservoir_quantile() samples by chance"),
+        ("SELECT entropy(x) AS e FROM snapshots.t", "line 1: entropy() adds floats in the order of rows"),
         ("SELECT x.sum() AS q FROM snapshots.t", "line 1: value.sum() follows the order of rows"),
         ("SELECT sum(x) FROM snapshots.t", "line 1: sum: columns without a name of their own"),
         ("SELECT sum(x) AS s FROM snapshots.missing", "line 1: sum: Catalog Error"),
@@ -325,4 +326,4 @@ def test_every_aggregate_that_duckdb_has_is_judged() -> None:
     with duckdb.connect() as connection:
         query = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"
         names = {name for (name,) in connection.execute(query).fetchall()}
-    assert names - exact - of_states - sums - SORT_KEYS.keys() == {"reservoir_quantile"}
+    assert names - exact - of_states - sums - SORT_KEYS.keys() == {"reservoir_quantile", "entropy"}

@@ -33,7 +33,7 @@ def test_folders_lie_where_the_file_says(tmp_path: Path) -> None:
         notes__d_md="{% docs d %}x{% enddocs %}",
         models__elsewhere_sql=ONE,
     )
-    assert project.model_names() == {"one", "two"}
+    assert set(project.model_files) == {"one", "two"}
     assert project.model("one").compile(None) == 'SELECT 2 FROM "seeds"."codes"'
     assert [test.inputs for test in project.singular_tests()] == [("features/two",)]
     assert project.docs == {"d": "x"}

@@ -8,7 +8,7 @@ import pytest
 
 from batch_platform.errors import ConfigurationError
 from batch_platform.sql.model import load_model
-from batch_platform.sql.volatile import refuse_volatile
+from batch_platform.sql.volatile import first_volatile, refuse_volatile
 from batch_platform_tests.features.tables import CALENDAR, DAYS
 
 KEYED = "{{ config(\n  key=['id']\n) }}\n"
@@ -85,3 +85,15 @@ def test_what_a_template_says_for_one_window_only_is_refused_then(tmp_path: Path
     model = load_model(path)
     with pytest.raises(ConfigurationError, match=r"delays\.sql:5: now gives another result"):
         model.compile(CALENDAR.window(DAYS[0]))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT now()'))",
+        "SELECT value FROM duckdb_settings()",
+        "SELECT library_version FROM pragma_version()",
+    ],
+)
+def test_texts_that_nobody_judged_and_the_state_of_the_machine_are_refused(sql: str) -> None:
+    assert first_volatile(sql, "model.sql") is not None

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_platform.contracts.schema_yml import load_contracts
 from batch_platform.errors import ConfigurationError
+from batch_platform_tests.contracts.declared import load_contracts
 
 
 def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
