@@ -103,9 +103,15 @@ def reading(timeline: Timeline, lookback: int | str | None, reader: Calendar, kn
         return Reading(timeline, newest + back.count - 1, newest)
     rule = Varying(calendar, available, reader, known_at, back)
     if back is None:
-        finer = calendar.cadence.finer_than(reader.cadence)
-        place = f"the last {calendar.cadence} partition of its window" if finer else "the one its window begins in"
-        _refuse_future(timeline, available, known_at, unknown(rule), place)
+        behind = unknown(rule)
+        if calendar.cadence.finer_than(reader.cadence) and behind > 0:
+            raise ConfigurationError(
+                f"the last {calendar.cadence} partition of {timeline.table} in a {reader.cadence} window is not known "
+                f"at the decision time: it is known {available.text!r} after its own start, and this model decides "
+                f"{known_at.text!r} after the start of its window",
+                fix=f"put {reader.cadence} models into a FeatureTables component of their own with a later known_at",
+            )
+        _refuse_future(timeline, available, known_at, behind, "the one its window begins in")
     return Reading(timeline, varying=rule)
 
 
