@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-fast lint types check bench-quality clean
+.PHONY: help install demo ui test test-fast lint types check bench-quality bench-features bench-definitions clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ check: $(READY) lint types ## Check style, types and that all definitions load
 
 bench-quality: $(READY) ## Measure the model against its baselines over six months
 	$(BIN)/python -m batch_platform_tests.benchmarks.quality
+
+bench-features: $(READY) ## Measure feature tables against the same SQL by hand, at 10 million rows
+	$(BIN)/python -m batch_platform_tests.benchmarks.features
+
+bench-definitions: $(READY) ## Measure compiling and loading 500 SQL models
+	$(BIN)/python -m batch_platform_tests.benchmarks.definitions
 
 clean: ## Remove the environment and caches; tables and runs under local/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from batch_platform.lake.provenance import InputRead, Ledger, PartitionRecord, P
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, Metadata, MetadataItem, PartitionOutcome, Run
+from batch_platform.partitions import place
 from batch_platform.resources import Resources
 from batch_platform.telemetry.cost import Meter
 
@@ -119,20 +121,20 @@ class Builder:
         if not unique.passed:
             repeated = ContractError(
                 unique.description,
-                where=f"{features.model.table}[{key}]" if key else features.model.table,
+                where=place(features.model.table, key),
                 fix="correct the SQL, or add unique_combination_of_columns to the contract to quarantine such rows",
             )
             return PartitionOutcome(key, error=repeated, checks=(unique,))
         if not is_stored(features.model) and verdict.rejected.height:
             raise ContractError(
                 f"{verdict.rejected.height} rows break {', '.join(verdict.broken)}, and a view has no quarantine",
-                where=f"{features.model.table}[{key}]" if key else features.model.table,
+                where=place(features.model.table, key),
                 fix="materialize it as a table, or correct the source",
             )
-        write, notes = judged.write, list(verdict.notes)
+        write = judged.write
         if features.contract.queries:
             draft = judged.write() if is_stored(features.model) else None
-            notes += self._queried(draft, key)
+            verdict = replace(verdict, notes=(*verdict.notes, *self._queried(draft, key)))
             if draft is not None:
                 write = partial(self._drafts.adopt, draft)
         # A disk takes longer to make a file safe than we to fill it.
@@ -141,8 +143,9 @@ class Builder:
         inputs = self.inputs.reads(key)
         extra = self._keep(key, written, judged, ledger, inputs) if written else {}
         metadata: dict[str, MetadataItem] = {"ledger": str(ledger), "inputs": describe_reads(inputs)}
-        if verdict.warned or notes:
-            metadata["warnings"] = [*notes, *(f"{name}: {count} rows" for name, count in verdict.warned.items())]
+        if verdict.warned or verdict.notes:
+            rows = (f"{name}: {count} rows" for name, count in verdict.warned.items())
+            metadata["warnings"] = [*verdict.notes, *rows]
         reads = Reads(self.inputs.readings, shown, key, self._decision(key))
         checks = feature_checks(reads, verdict, unique, ledger)
         return PartitionOutcome(

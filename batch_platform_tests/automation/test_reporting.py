@@ -200,3 +200,22 @@ def test_a_failure_is_one_line_and_is_retried_only_if_the_error_is_transient(
 ) -> None:
     found = failure(error, others)
     assert (found.description, found.allow_retries) == (text, bool(retried))
+
+
+def test_a_rule_that_warns_is_shown_as_a_warning_and_stops_nothing(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    write_orders(project.root, DAYS[:1])
+    schema = project.sql("repeat_purchase") / "schema.yml"
+    stricter = (
+        "{values: [web, app, store]}}\n          - accepted_values: {values: [web, app], config: {severity: warn}}\n"
+    )
+    schema.write_text(schema.read_text().replace("{values: [web, app, store]}\n", stricter.replace("}}", "}", 1), 1))
+
+    result = execute(project.definitions(), instance, STEPS, DAYS[0], DAYS[0])
+
+    assert result.success
+    found = _evaluations(result, FEATURES, "contract")[DAYS[0]]
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "every row meets the contract; of severity warn: channel: accepted_values(web, app): 20" in found.description
+    assert sorted(_materializations(instance, FEATURES)) == [DAYS[0]]

@@ -93,6 +93,8 @@ def test_a_singular_test_stops_a_table_before_it_is_committed(lake: Lake, tmp_pa
     warned = files | {"tests/few.sql": "{{ config(severity='warn') }}" + files["tests/few.sql"]}
     outcome = _whole(read_project(tmp_path, warned)["ports"], lake)
     assert outcome.error is None and "few" in str(outcome.metadata["warnings"])
+    (told,) = [check for check in outcome.checks if check.warns]
+    assert told.name == "contract" and told.passed and "yields 1 rows of few" in told.description
     assert Table(lake, "features/ports").version() >= 0
 
 
