@@ -29,6 +29,9 @@ from batch_platform.snapshots.definition import Snapshot
 from batch_platform.sql.binding import input_schema
 from batch_platform.telemetry.cost import Meter
 
+_FOLLOWED = 100
+"""Models whose columns are followed in one load, which takes some milliseconds for each; the next load follows more."""
+
 _FOLDER = r"^[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*$"
 
 
@@ -191,7 +194,7 @@ def _read_groups(context: dg.ComponentLoadContext) -> None:
     groups = [c._declared() for c in components]
     root = Settings.from_environment().project
     read_groups(groups, Catalog(timelines, columns), root)
-    book = LineageBook.of(root)
+    book = LineageBook.of(root, _FOLLOWED)
     for component, group in zip(components, groups, strict=True):
         component._group = group
     tables = [table for group in groups for table in group.tables]

@@ -34,11 +34,15 @@ class LineageBook:
 
     Args:
         path: the file.
+        most: how many models that the file does not know are followed; None for any number. The rest stay unknown
+            until the book is opened again.
     """
 
     path: Path
+    most: int | None = None
     _known: dict[str, Any] = field(default_factory=dict)
     _used: dict[str, Any] = field(default_factory=dict)
+    _followed: int = 0
 
     def __post_init__(self) -> None:
         try:
@@ -48,9 +52,9 @@ class LineageBook:
         self._known = found if isinstance(found, dict) else {}
 
     @classmethod
-    def of(cls, project: Path) -> LineageBook:
+    def of(cls, project: Path, most: int | None = None) -> LineageBook:
         """The book of a project."""
-        return cls(project / "local" / "cache" / "lineage.json")
+        return cls(project / "local" / "cache" / "lineage.json", most)
 
     def lineage(self, features: FeatureTable) -> Lineage:
         """For each column of a model the columns of its inputs from which it is computed."""
@@ -59,6 +63,9 @@ class LineageBook:
         try:
             found = _read(self._known[key])
         except (AttributeError, KeyError, TypeError, ValueError):
+            if self.most is not None and self._followed >= self.most:
+                return Lineage({}, reason="not followed yet: it is when definitions load again")
+            self._followed += 1
             found = column_lineage(sql, features.columns_read, str(features.model.path))
         self._used[key] = asdict(found)
         return found

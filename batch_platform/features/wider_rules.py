@@ -59,7 +59,8 @@ class WiderRules:
         def staying(rules: Sequence[AnyRule]) -> tuple[AnyRule, ...]:
             kept = []
             for rule in rules:
-                read = [name for name in later if name in _reads(rule)]
+                named = _reads(rule)
+                read = [name for name in later if name in named] if named else []
                 if read:
                     self._refuse_ephemeral(rule, table, read[-1])
                     self._moved.setdefault(read[-1], []).append(self._moving(rule, table))

@@ -4,7 +4,7 @@
 
 A project of two snapshots and MODELS (500) models in chains of five is made in a temporary folder and loaded in a
 fresh process, PASSES (3) times; beside it, in the same run, Dagster loads as many bare assets with as many checks. The
-first pass follows the lineage of every column; the others find it in local/cache/lineage.json.
+first pass follows the lineage of a hundred models, each next one of a hundred more, kept in local/cache/lineage.json.
 """
 
 from __future__ import annotations
@@ -127,10 +127,9 @@ def main(models: int = 500, passes: int = 3) -> None:
         for _ in range(passes):
             ours.append(timed(_LOAD.format(root=str(root)), root))
             bare.append(timed(_BARE.format(models=models), root))
-    print(f"compiled, lineage followed, loaded: {ours[0]:.2f} s")
-    print(f"compiled and loaded, lineage known: {statistics.median(ours[1:] or ours):.2f} s")
+    print(f"compiled and loaded: {statistics.median(ours):.2f} s (each: {', '.join(f'{s:.2f}' for s in ours)})")
     print(f"as many bare assets and checks: {statistics.median(bare):.2f} s")
-    print(f"ratios: {ours[0] / statistics.median(bare):.2f} and {min(ours) / statistics.median(bare):.2f}")
+    print(f"ratio: {statistics.median(ours) / statistics.median(bare):.2f}")
 
 
 if __name__ == "__main__":

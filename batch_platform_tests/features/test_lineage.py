@@ -89,3 +89,17 @@ def test_only_some_origins_are_told() -> None:
     refs = [ColumnRef("snapshots/s", f"c{n}") for n in range(8)]
     assert told(refs) == "[from snapshots/s: c0, c1, c2, c3, c4, c5 and 2 more]"
     assert told([]) == ""
+
+
+def test_a_load_follows_no_more_models_than_it_may_and_the_next_one_follows_on(tmp_path: Path) -> None:
+    files = {
+        f"models/m{n}.sql": f"SELECT runways + {n} AS x FROM {{{{ source('snapshots', 'airports') }}}}"
+        for n in range(3)
+    }
+    tables = list(read_project(tmp_path, files).values())
+    known = []
+    for _ in range(2):
+        book = LineageBook(tmp_path / "book.json", most=2)
+        known.append([bool(book.lineage(table).columns) for table in tables])
+        book.save()
+    assert known == [[True, True, False], [True, True, True]]
