@@ -68,6 +68,14 @@ def declared_type(name: str, kind: pa.DataType, where: str) -> str:
     raise ConfigurationError(f"column {name} is {kind}, which the lake does not store", where=where, fix=fix)
 
 
+def spelled(kind: pa.DataType) -> str:
+    """An Arrow type by its canonical name, or by Arrow's where the lake does not store it."""
+    try:
+        return declared_type("", kind, "")
+    except ConfigurationError:
+        return str(kind)
+
+
 def may_become(kind: pa.DataType, data_type: str) -> bool:
     """Whether values of an Arrow type can be stored as a declared type, those that do not fit aside."""
     declared = storage(data_type)[1]

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from batch_platform.contracts.bound_columns import may_become, spelled
 from batch_platform.contracts.contract import Contract, digest_of
 from batch_platform.contracts.schema_yml import contract_of, contract_of_columns
 from batch_platform.contracts.surroundings import Rendered, Surroundings
@@ -51,7 +52,7 @@ def agreed_contract(model: SqlModel, project: Project, bound: pa.Schema | None, 
             )
         contract = _enabled(contract_of(entry, surroundings=around))
         if bound is not None:
-            _refuse_other_columns(model, bound.names, contract, POSITION if partitioned and is_stored(model) else ())
+            _refuse_other_columns(model, bound, contract, POSITION if partitioned and is_stored(model) else ())
         return contract
     if entry is not None and (bound is not None or _names_columns(entry)):
         return _enabled(contract_of(entry, bound, surroundings=around, partitioned=partitioned))
@@ -103,7 +104,8 @@ def _position_and_key() -> list[pa.Field]:
     return [pa.field(name, kind) for name, kind in {**POSITION, PARTITION_COLUMN: pa.string()}.items()]
 
 
-def _refuse_other_columns(model: SqlModel, found: list[str], contract: Contract, further: Collection[str]) -> None:
+def _refuse_other_columns(model: SqlModel, bound: pa.Schema, contract: Contract, further: Collection[str]) -> None:
+    found = bound.names
     declared = [*(column.name for column in contract.columns), *further]
     differences = [
         f"{label} {', '.join(names)}"
@@ -113,6 +115,10 @@ def _refuse_other_columns(model: SqlModel, found: list[str], contract: Contract,
         )
         if names
     ]
+    for column in contract.columns:
+        kind = bound.field(column.name).type if column.name in found else pa.null()
+        if not may_become(kind, column.data_type):
+            differences.append(f"{column.name} is {spelled(kind)}, declared {column.data_type}")
     if differences:
         raise ConfigurationError(
             f"its columns differ from the contract: {'; '.join(differences)}",

@@ -150,6 +150,11 @@ def test_a_rule_on_a_later_table_moves_there(tmp_path: Path) -> None:
             "/shop/models/a.sql: column r is list<l: int32>, which the lake does not store",
         ),
         (
+            DAY
+            | {"models/days.sql": DAYS.replace("flights.distance_miles", "TIMESTAMPTZ '2025-01-06' AS distance_miles")},
+            "distance_miles is TIMESTAMPTZ, declared BIGINT",
+        ),
+        (
             DAY | {"models/days.sql": DAYS.replace("key=['flight']", "key=['flight'], lookback={'nobody': 3}")},
             "nobody",
         ),
