@@ -4,7 +4,7 @@
 
 A project of two snapshots and MODELS (500) models in chains of five is made in a temporary folder and loaded in a
 fresh process, PASSES (3) times; beside it, in the same run, Dagster loads as many bare assets with as many checks. The
-first pass follows the lineage of a hundred models, each next one of a hundred more, kept in local/cache/lineage.json.
+first pass follows the lineage of forty models, each next one of forty more, kept in local/cache/lineage.json.
 """
 
 from __future__ import annotations
