@@ -18,8 +18,7 @@ from batch_platform.contracts.surroundings import Rendered, Surroundings
 from batch_platform.contracts.table_query import TableQuery
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.definition import is_stored
-from batch_platform.partitions import PARTITION_COLUMN
-from batch_platform.sql.binding import POSITION
+from batch_platform.sql.binding import POSITION, input_schema
 from batch_platform.sql.model import SqlModel
 from batch_platform.sql.project import Project
 from batch_platform.sql.properties import Entry
@@ -84,8 +83,9 @@ def surroundings(project: Project, stage: str = "features") -> Surroundings:
 
 def stored_columns(contract: Contract, *, partitioned: bool) -> pa.Schema:
     """The columns of a feature table as others read it: with each row's position and its key, if it has partitions."""
-    schema = contract.arrow_schema()
-    return pa.schema([*schema, *_position_and_key()]) if partitioned else schema
+    if not partitioned:
+        return contract.arrow_schema()
+    return input_schema({column.name: column.arrow_type for column in contract.columns}, partitioned=True)
 
 
 def _enabled(contract: Contract) -> Contract:
@@ -98,10 +98,6 @@ def _enabled(contract: Contract) -> Contract:
 
 def _names_columns(entry: Entry) -> bool:
     return "columns" in entry.document.mapping(entry.node, entry.name, None)
-
-
-def _position_and_key() -> list[pa.Field]:
-    return [pa.field(name, kind) for name, kind in {**POSITION, PARTITION_COLUMN: pa.string()}.items()]
 
 
 def _refuse_other_columns(model: SqlModel, bound: pa.Schema, contract: Contract, further: Collection[str]) -> None:

@@ -17,7 +17,7 @@ from batch_platform.contracts.table_query import TableQuery
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.binding import agreed_contract, stored_columns
 from batch_platform.features.calendars import line_of, own_calendar, own_past
-from batch_platform.features.definition import FeatureTable, is_stored
+from batch_platform.features.definition import FeatureTable, is_ephemeral, is_stored
 from batch_platform.features.input_tests import declared_tests
 from batch_platform.features.leaves import leaves, views_among
 from batch_platform.features.quarantine import Tolerance
@@ -26,7 +26,6 @@ from batch_platform.features.rule_places import first_test
 from batch_platform.features.wider_rules import AS_VIEW, WiderRules
 from batch_platform.partitions import Calendar, Offset
 from batch_platform.sql.binding import POSITION, Binder, seen_by
-from batch_platform.sql.config import Materialization
 from batch_platform.sql.model import ANY_WINDOW, SqlModel
 from batch_platform.sql.project import Project
 from batch_platform.timelines import Reading, Timeline, reading
@@ -105,7 +104,7 @@ class Catalog:
 
     def _input_tests(self, model: SqlModel, tables: Iterable[str], project: Project) -> dict[str, Contract]:
         """The tests of the sources that no model before this one has read; an ephemeral model is never built."""
-        if model.config.materialized is Materialization.EPHEMERAL:
+        if is_ephemeral(model):
             return {}
         entries = {entry.table: entry for entry in project.properties.sources.values()}
         found: dict[str, Contract] = {}
@@ -130,8 +129,7 @@ class Catalog:
         self.columns[model.table] = stored if is_stored(model) or bound is None else bound
         if model.reads_itself:
             self._refuse_other_columns_later(model, contract, partitioned)
-        ephemeral = model.config.materialized is Materialization.EPHEMERAL
-        if ephemeral and (contract.rules or any(column.rules for column in contract.columns)):
+        if is_ephemeral(model) and (contract.rules or any(column.rules for column in contract.columns)):
             where = first_test(model, terms.project)
             raise ConfigurationError(f"{model.name} is ephemeral, so nothing tests it", where=where, fix=AS_VIEW)
         return self.rules.settle(contract)

@@ -16,8 +16,8 @@ from batch_platform.contracts.contract import Contract
 from batch_platform.features.build import build
 from batch_platform.features.catalog import Catalog
 from batch_platform.features.checks import CHECKS
-from batch_platform.features.definition import FeatureTable, is_stored
-from batch_platform.features.edges import edges, is_ephemeral
+from batch_platform.features.definition import FeatureTable, is_ephemeral, is_stored
+from batch_platform.features.edges import edges
 from batch_platform.features.groups import Group, read_groups
 from batch_platform.features.lineage import LineageBook, Origins, through_ephemeral, told, whole_lineage
 from batch_platform.features.seeds import DeclaredSeed, seed_columns, seed_digest, seed_snapshot

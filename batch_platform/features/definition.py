@@ -16,8 +16,8 @@ from batch_platform.contracts.contract import Contract
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.lake.digest import combine
-from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.partitions import Calendar, Offset
+from batch_platform.sql.binding import POSITION
 from batch_platform.sql.config import Materialization
 from batch_platform.sql.model import ANY_WINDOW, SqlModel
 from batch_platform.timelines import Reading
@@ -74,7 +74,7 @@ class FeatureTable:
         schema = self.contract.arrow_schema()
         if self.calendar is None:
             return schema
-        return schema.append(pa.field(SOURCE_FILE, pa.string())).append(pa.field(SOURCE_ROW, pa.int64()))
+        return pa.schema([*schema, *(pa.field(name, kind) for name, kind in POSITION.items())])
 
     @property
     def partitions(self) -> Calendar:
@@ -96,6 +96,11 @@ class FeatureTable:
 def is_stored(model: SqlModel) -> bool:
     """Whether a model's rows are kept, so that others read them; a view's and an ephemeral model's SQL is read."""
     return model.config.materialized not in (Materialization.VIEW, Materialization.EPHEMERAL)
+
+
+def is_ephemeral(model: SqlModel) -> bool:
+    """Whether a model is part of its readers alone, and no asset."""
+    return model.config.materialized is Materialization.EPHEMERAL
 
 
 def example_query(features: FeatureTable) -> str:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from batch_platform.features.definition import FeatureTable
+from batch_platform.features.definition import FeatureTable, is_ephemeral
 from batch_platform.partitions import stretch_mapping
-from batch_platform.sql.config import Materialization
-from batch_platform.sql.model import SqlModel
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -38,8 +36,3 @@ def edges(features: FeatureTable, models: Mapping[str, FeatureTable]) -> dict[st
             both = features.calendar is not None and models[view.name].calendar is not None
             found[view.table] = stretch_mapping(0, 0) if both else None
     return found
-
-
-def is_ephemeral(model: SqlModel) -> bool:
-    """Whether a model is part of its readers alone, and no asset."""
-    return model.config.materialized is Materialization.EPHEMERAL

@@ -22,7 +22,7 @@ from batch_platform.resources import Resources
 from batch_platform.sql.model import SqlModel
 from batch_platform.sql.names import without_end
 from batch_platform.sql.ranges import CALENDAR, END, NUMBER, START
-from batch_platform.sql.walls import walled
+from batch_platform.sql.walls import one_select, walled
 
 # Moments are turned into UTC before Arrow sees them: with PYARROW_IGNORE_TIMEZONE set, which importing pandera does,
 # Arrow takes the wall clock of any zone for UTC.
@@ -58,19 +58,6 @@ class Enclosure:
         kind = FileRelation if files else ArrowRelation
         self.relations = {table: kind(self.connection, item, plain) for table, item in opened.items()}
 
-    def one_select(self, sql: str, model: SqlModel) -> duckdb.Statement:
-        """The statement that a text is.
-
-        Raises:
-            ConfigurationError: it is not one SELECT: others could change what the next partition's query sees.
-            duckdb.Error: it is no SQL.
-        """
-        statements = self.connection.extract_statements(sql)
-        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            where, fix = str(model.path), "write one query"
-            raise ConfigurationError("the model is not one SELECT statement", where=where, fix=fix)
-        return statements[0]
-
     def create_view(self, view: SqlModel, sql: str) -> pa.Schema:
         """Make a view of a model that is not stored; returns its columns.
 
@@ -78,7 +65,7 @@ class Enclosure:
             ConfigurationError: its query fails, or is not one SELECT.
         """
         try:
-            text = without_end(self.one_select(sql, view).query)[0]
+            text = without_end(one_select(self.connection, sql, str(view.path)).query)[0]
             self.connection.execute(f"CREATE OR REPLACE VIEW {relation(view.table)} AS\n{text}")
             found = self.connection.sql(f"SELECT * FROM {relation(view.table)} LIMIT 0").to_arrow_table()
         except duckdb.Error as error:

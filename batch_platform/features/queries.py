@@ -21,10 +21,10 @@ from batch_platform.features.definition import FeatureTable
 from batch_platform.features.sandbox import blame_files
 from batch_platform.features.stored import OpenedInput
 from batch_platform.lake.data_file import DataFile
-from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.lake.table import Table
 from batch_platform.resources import Resources
+from batch_platform.sql.binding import seen_by
 from batch_platform.sql.names import without_end
 from batch_platform.sql.walls import walled
 from batch_platform.timelines import Reading
@@ -144,8 +144,7 @@ def _of_one(table: str) -> str:
 def _register(connection: duckdb.DuckDBPyConnection, name: str, rows: ds.Dataset | pa.Table, *, plain: bool) -> None:
     """Make rows a relation; the tests of a table without partitions see none of the platform's columns."""
     connection.register(name, rows)
-    kept = [column for column in rows.schema.names if not plain or column not in (SOURCE_FILE, SOURCE_ROW)]
-    columns = ", ".join(quote_identifier(column) for column in kept)
+    columns = ", ".join(map(quote_identifier, seen_by(rows.schema, partitioned=not plain).names))
     connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {quote_identifier(name)}")
 
 

@@ -14,9 +14,9 @@ import duckdb
 import pyarrow as pa
 
 from batch_platform.features.stored import OpenedInput
-from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import quote_identifier, relation
 from batch_platform.partitions import PARTITION_COLUMN
+from batch_platform.sql.binding import seen_by
 from batch_platform.sql.ranges import END, NUMBER, START
 from batch_platform.sql.walls import quote_text
 
@@ -45,8 +45,8 @@ class Relation(ABC):
         found = connection.from_arrow(opened.schema.empty_table())
         self._types = dict(zip(found.columns, map(str, found.types), strict=True))
         self._partitioned = PARTITION_COLUMN in self._types
-        hidden = (SOURCE_FILE, SOURCE_ROW) if plain else ()
-        self._shown = ", ".join(quote_identifier(name) for name in self._types if name not in hidden)
+        shown = seen_by(opened.schema, partitioned=not plain).names
+        self._shown = ", ".join(map(quote_identifier, shown))
         self.show(())
 
     def show(self, partitions: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from batch_platform.sql.model import SqlModel
 from batch_platform.sql.names import names_only, parsed_query, without_end
 from batch_platform.sql.order_proof import order_proof
 from batch_platform.sql.ranges import range_query
+from batch_platform.sql.walls import one_select
 from batch_platform.timelines import Reading
 
 BATCH_ROWS = 4 * ROW_GROUP_ROWS
@@ -114,7 +115,7 @@ class Sandbox:
             for view, text in members[:-1]:
                 self._schemas[view.table] = place.create_view(view, self._proofed(text))
             sql = self._proofed(texts[-1])
-            bound = place.connection.sql(place.one_select(sql, self._model))
+            bound = place.connection.sql(one_select(place.connection, sql, path))
             if len(set(bound.columns)) == len(bound.columns):
                 text = without_end(sql)[0]
                 if adds_to is not None:
@@ -158,7 +159,7 @@ class Sandbox:
             if query is None:
                 return None
             # By itself the query says how its columns are called: in a subquery two of one name get other names.
-            bound = place.connection.sql(place.one_select(self._proofed(alone[self._model.table]), self._model))
+            bound = place.connection.sql(one_select(place.connection, self._proofed(alone[self._model.table]), path))
             types = dict(zip(bound.columns, map(str, bound.types), strict=True))
             shown: list[dict[str, tuple[str, str] | None]] = [{} for _ in keys]
             for reading in self._readings:

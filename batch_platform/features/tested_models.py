@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from batch_platform.errors import ConfigurationError
+from batch_platform.features.definition import is_ephemeral
 from batch_platform.features.model_order import ancestors
 from batch_platform.features.wider_rules import AS_VIEW
-from batch_platform.sql.config import Materialization
 from batch_platform.sql.model import SqlModel
 from batch_platform.sql.project import Project
 from batch_platform.sql.sql_tests import SingularTest
@@ -33,9 +33,7 @@ class TestedModels:
         self._models, self._partitioned = models, partitioned
         self._undeclared = {f"features/{name}" for project in projects for name in project.model_files} - models.keys()
         self._before = {table: model.inputs for table, model in models.items()}
-        self.ephemeral = frozenset(
-            table for table, model in models.items() if model.config.materialized is Materialization.EPHEMERAL
-        )
+        self.ephemeral = frozenset(table for table, model in models.items() if is_ephemeral(model))
 
     def wishes(self, tests: Iterable[SingularTest]) -> list[tuple[str, str]]:
         """What should come after what, so that each test has a last table: one with partitions if it reads any.

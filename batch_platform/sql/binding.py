@@ -19,7 +19,7 @@ from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import quote_identifier
 from batch_platform.partitions import PARTITION_COLUMN
 from batch_platform.sql.rendered import template_line
-from batch_platform.sql.walls import walled
+from batch_platform.sql.walls import one_select, walled
 
 POSITION = {SOURCE_FILE: pa.string(), SOURCE_ROW: pa.int64()}
 """The columns that every input has beside its own: where a row stood in its source."""
@@ -74,9 +74,7 @@ class Binder:
             ConfigurationError: as `bind`.
         """
         try:
-            statements = self._connection.extract_statements(sql)
-            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-                raise ConfigurationError("the model is not one SELECT statement", where=where, fix="write one query")
+            one_select(self._connection, sql, where)
             found = self._connection.sql(sql)
         except duckdb.Error as error:
             raise _refused(where, self._placed(sql, error), sql, template) from None

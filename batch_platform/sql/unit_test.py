@@ -26,7 +26,7 @@ from batch_platform.sql.order_proof import order_proof
 from batch_platform.sql.row_differences import Expected, differences
 from batch_platform.sql.seeds import Seed, seed_schema
 from batch_platform.sql.unit_case import CASE, EXPECT, GIVEN, Case, Subject, load_case
-from batch_platform.sql.walls import walled
+from batch_platform.sql.walls import one_select, walled
 from batch_platform.timelines import Reading
 
 
@@ -151,12 +151,7 @@ def run(case: Case, subject: Subject) -> pa.Table:
                 connection.execute(f"CREATE VIEW {relation(view.table)} AS {text}")
         schemas = {table: rows.schema for table, rows in case.given.items()}
         sql = order_proof(model.compile(window, incremental=model.table in case.given), schemas).sql
-        statements = connection.extract_statements(sql)
-        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            raise ConfigurationError(
-                "the model is not one SELECT statement", where=str(model.path), fix="write one query"
-            )
-        return connection.sql(statements[0]).to_arrow_table()
+        return connection.sql(one_select(connection, sql, str(model.path))).to_arrow_table()
     except duckdb.Error as error:
         raise ConfigurationError(
             f"the query fails on the rows of {case.folder.name}: {first_line(error)}", where=str(model.path)

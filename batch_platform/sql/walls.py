@@ -1,7 +1,8 @@
 """The walls around SQL that a person wrote: no file, no network, and no setting that could open either.
 
-Belongs here: the one way to open a DuckDB connection for such SQL. Does not belong here: what stands inside the
-walls, which whoever opens the connection puts there, and how much memory there is (`resources.py`).
+Belongs here: the one way to open a DuckDB connection for such SQL, and to take a text as one query. Does not belong
+here: what stands inside the walls, which whoever opens the connection puts there, and how much memory there is
+(`resources.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
+
+from batch_platform.errors import ConfigurationError
 
 
 def walled(
@@ -38,6 +41,24 @@ def walled(
     ):
         connection.execute(statement)
     return connection
+
+
+def one_select(connection: duckdb.DuckDBPyConnection, sql: str, where: str) -> duckdb.Statement:
+    """The statement that a text is; any other could change what the next one sees.
+
+    Args:
+        connection: whose dialect it is.
+        sql: the text.
+        where: its file.
+
+    Raises:
+        ConfigurationError: it is not one SELECT.
+        duckdb.Error: it is no SQL.
+    """
+    statements = connection.extract_statements(sql)
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise ConfigurationError("the model is not one SELECT statement", where=where, fix="write one query")
+    return statements[0]
 
 
 def quote_text(value: str) -> str:
