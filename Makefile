@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-fast lint types check bench-quality bench-features bench-definitions clean
+.PHONY: help install demo ui test test-fast lint types check crash-test bench-quality bench-features bench-definitions bench-small bench-year bench-scoring clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; say which with: make install PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned versions; this takes a few minutes once."
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,s3,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,s3,sinks,dev]'
 	@touch $@
 
 demo: $(READY) ## Run the first night on real flights: capture, validate, train, score
@@ -34,6 +34,9 @@ test: $(READY) ## Run all tests
 
 test-fast: $(READY) ## Run the tests that take no more than seconds
 	$(BIN)/pytest -n auto --dist worksteal -m 'not slow'
+
+crash-test: $(READY) ## Kill 300 scoring runs and check that no row was lost, doubled or torn; SEED= names the course
+	$(BIN)/python -m batch_platform_tests.harness.crash --kills 300 --seed $${SEED:-1}
 
 lint: $(READY) ## Check style, formatting and the direction of imports
 	$(BIN)/ruff check .
@@ -54,6 +57,15 @@ bench-features: $(READY) ## Measure feature tables against the same SQL by hand,
 
 bench-definitions: $(READY) ## Measure compiling and loading 500 SQL models
 	$(BIN)/python -m batch_platform_tests.benchmarks.definitions
+
+bench-scoring: $(READY) ## Measure scoring against the same work by hand and other engines (extra: bench)
+	$(BIN)/python -m batch_platform_tests.benchmarks.scoring
+
+bench-small: $(READY) ## Measure one small partition against Dagster's own floor
+	$(BIN)/python -m batch_platform_tests.benchmarks.small_partition
+
+bench-year: $(READY) ## Measure a backfill of a year of all daily assets
+	$(BIN)/python -m batch_platform_tests.benchmarks.year
 
 clean: ## Remove the environment and caches; tables and runs under local/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

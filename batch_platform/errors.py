@@ -6,6 +6,10 @@ are the `exit_code` of the class. Stages raise these; they do not define their o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from batch_platform.foreign_errors import may_pass
+
 
 class BatchPlatformError(Exception):
     """Base of every error raised for a reason the user can act on.
@@ -76,6 +80,12 @@ class UnreadableError(LakeError):
     """A file of a table that is missing or damaged: the partitions that need it fail, others do not."""
 
 
+class EngineError(BatchPlatformError):
+    """The workers of an engine cannot go on: one was killed, or cannot be given its work."""
+
+    exit_code = 10
+
+
 class UnexpectedError(BatchPlatformError):
     """A fault that nobody foresaw, in one partition; its traceback stands in the run's log."""
 
@@ -84,12 +94,49 @@ class ProvenanceError(LakeError):
     """A commit whose provenance is incomplete or whose row ledger does not balance; it was refused."""
 
 
+class DeliveryError(BatchPlatformError):
+    """A sink that is out of reach or refuses what is delivered to it; the rows stay committed in the lake."""
+
+    exit_code = 9
+
+
+class Cancelled(BaseException):
+    """Work that was stopped because nobody waits for its result; what it had finished stays.
+
+    Like `KeyboardInterrupt` it is no `Exception`: whoever catches what a model, a row or a partition may do wrong
+    must not take it for that.
+    """
+
+
 def ends_the_run(error: BatchPlatformError) -> bool:
     """Whether an error met in one partition would be met in every other, or may pass when the run is tried again.
 
     A damaged file does not: only the partitions that need it fail.
     """
-    return error.transient or (isinstance(error, LakeError) and not isinstance(error, UnreadableError))
+    return is_transient(error) or (isinstance(error, LakeError) and not isinstance(error, UnreadableError))
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying the same again later may help without anyone doing anything.
+
+    The outermost error of the chain that tells decides. One of ours tells if it was raised as `transient`; else what
+    led to it does. An error of which nothing is known is permanent, and so is one that nobody foresaw.
+    """
+    for link in chain(error):
+        verdict = True if isinstance(link, BatchPlatformError) and link.transient else may_pass(link)
+        if verdict is not None:
+            return verdict
+    return False
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that led to it, as a traceback would show them: the last one is the innermost."""
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
 def foreseen(error: Exception, where: str) -> BatchPlatformError:

@@ -7,7 +7,7 @@ text, and tests read them as they are. Nothing here computes anything.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from batch_platform.errors import BatchPlatformError
@@ -75,9 +75,23 @@ class PartitionOutcome:
         return replace(self, metadata={**self.metadata, **metadata}, extra=extra)
 
 
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """The run on whose behalf a stage works: its id and who executes it, for the provenance record."""
+    """The run on whose behalf a stage works.
+
+    Args:
+        run_id: its id, for the provenance record.
+        engine: who maps its shards, for the provenance record.
+        replay: whether it is there to put rows through again that failed or were quarantined.
+        tell: takes a line of text that a person who watches the run wants to read, such as its progress. It belongs
+            to the process of the run: a function that an engine maps must not hold it.
+    """
 
     run_id: str
     engine: str = "local"
+    replay: bool = False
+    tell: Callable[[str], None] = field(default=_silent, compare=False, repr=False)

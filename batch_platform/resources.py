@@ -7,6 +7,7 @@ runs within them.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -21,6 +22,10 @@ _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memor
 
 LEAST_MEMORY = 100_000_000
 """Bytes below which DuckDB cannot work."""
+
+_BYTES = {
+    f"{unit}{end}": base**power for power, unit in enumerate("KMGT", 1) for end, base in (("B", 1000), ("iB", 1024))
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,12 @@ class Resources:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def parse_bytes(text: str) -> int | None:
+    """A number of bytes, spelled as `4GB`, `512MiB` or `1.5GB`; None if it is spelled otherwise."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", text.strip(), re.ASCII)
+    return int(float(match[1]) * _BYTES[match[2]]) if match else None
 
 
 def machine_memory() -> int:

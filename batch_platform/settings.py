@@ -13,7 +13,7 @@ from pathlib import Path
 
 from batch_platform.errors import ConfigurationError
 from batch_platform.lake.store import Lake
-from batch_platform.resources import LEAST_MEMORY, Resources
+from batch_platform.resources import LEAST_MEMORY, Resources, parse_bytes
 
 LAKE, LAKE_OPTIONS, REGISTRY, ARTIFACTS, PROJECT, DOLLARS = (
     "BATCH_PLATFORM_LAKE",
@@ -31,10 +31,6 @@ SQL_MEMORY, SQL_SPILL, SQL_THREADS = (
 
 _MISREAD = re.compile(r"[?#\x00-\x1f\x7f]|%[0-9a-f]{2}", re.I)
 """What a folder's path must not hold: parts of a URL, as which delta-rs reads it, or what no URL can hold."""
-
-_BYTES = {
-    f"{unit}{end}": base**power for power, unit in enumerate("KMGT", 1) for end, base in (("B", 1000), ("iB", 1024))
-}
 
 
 class SettingError(ConfigurationError):
@@ -110,13 +106,11 @@ def _dollars() -> float:
 
 
 def _memory() -> int | None:
-    """A number of bytes, spelled as `4GB`, `512MiB` or `1.5GB`."""
     text = os.environ.get(SQL_MEMORY, "").strip()
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", text, re.ASCII)
     if not text:
         return None
-    found = int(float(match[1]) * _BYTES[match[2]]) if match else 0
-    if found < LEAST_MEMORY:
+    found = parse_bytes(text)
+    if found is None or found < LEAST_MEMORY:
         raise SettingError(f"{SQL_MEMORY} is {text!r}", fix="give 100MB or more, such as 4GB or 512MiB")
     return found
 

@@ -15,6 +15,8 @@ from hypothesis import settings
 from batch_platform.lake.store import Lake
 
 os.environ["OMP_NUM_THREADS"] = "1"
+# What one test's run logs must not stand among what another's command prints.
+os.environ["BATCH_PLATFORM_LOG"] = "off"
 # Importing pandera sets this for the rest of the process; tests must not depend on which of them imports it first.
 os.environ["PYARROW_IGNORE_TIMEZONE"] = "1"
 

@@ -6,7 +6,7 @@ belong here: deciding what is wanted (`demo.py`), or computing anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -93,6 +93,7 @@ def materialize(
     wanted: Wanted,
     keys: Sequence[str],
     advance: Callable[[int], None],
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Run a step for the given keys: one run for each unbroken stretch of at most `CHUNK` partitions.
 
@@ -102,6 +103,7 @@ def materialize(
         wanted: the step.
         keys: a subset of its keys, in order.
         advance: called with the number of partitions that a run has finished.
+        tags: of every run.
 
     Raises:
         RunFailedError: a run failed.
@@ -109,11 +111,11 @@ def materialize(
     job = definitions.resolve_implicit_global_asset_job_def()
     selection = [asset_key(table) for table in (wanted.table, *wanted.with_tables)]
     for stretch in _stretches(wanted.keys, keys, CHUNK):
-        tags = {ASSET_PARTITION_RANGE_START_TAG: stretch[0], ASSET_PARTITION_RANGE_END_TAG: stretch[-1]}
+        ends = {ASSET_PARTITION_RANGE_START_TAG: stretch[0], ASSET_PARTITION_RANGE_END_TAG: stretch[-1]}
         result = job.execute_in_process(
             instance=instance,
             asset_selection=selection,
-            tags=tags if stretch[0] else None,
+            tags={**(tags or {}), **(ends if stretch[0] else {})},
             run_config=_QUIET,
             raise_on_error=False,
         )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from batch_platform.errors import BatchPlatformError, ConfigurationError
+from batch_platform.errors import BatchPlatformError, ConfigurationError, chain
 
 
 def load_definitions() -> tuple[dg.Definitions, dg.ComponentTree]:
@@ -40,19 +40,11 @@ def _told() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        chain = list(_chain(error))
-        known = next((link for link in chain if isinstance(link, BatchPlatformError)), None)
+        links = list(chain(error))
+        known = next((link for link in links if isinstance(link, BatchPlatformError)), None)
         if known is not None:
             raise known from None
-        text = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+        text = " ".join(str(links[-1]).split()) or type(links[-1]).__name__
         raise ConfigurationError(
             f"a pipeline cannot be loaded: {text[:400]}", fix="correct it; `dg check yaml` says more"
         ) from None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that led to it, as a traceback would show them: the last one is the innermost."""
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

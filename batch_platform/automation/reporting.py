@@ -21,7 +21,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
-from batch_platform.errors import BatchPlatformError, UnexpectedError
+from batch_platform.automation.local_events import written_together
+from batch_platform.errors import BatchPlatformError, UnexpectedError, is_transient
 from batch_platform.outcomes import CheckOutcome, Markdown, MetadataItem, PartitionOutcome
 
 DATA_VERSION_TAG = "dagster/data_version"
@@ -67,10 +68,11 @@ def report(
     for outcome in good:
         for name, extra in outcome.extra.items():
             tables.setdefault(name, []).append(extra)
-    for name, members in tables.items():
-        for outcome in members:
-            context.log_event(_materialization(name, outcome))
-    yield from _evaluations(context, table, outcomes)
+    with written_together(context.instance):
+        for name, members in tables.items():
+            for outcome in members:
+                context.log_event(_materialization(name, outcome))
+        yield from _evaluations(context, table, outcomes)
     for outcome in good:
         for check in outcome.checks:
             if check.warns:
@@ -93,7 +95,7 @@ def failure(error: BatchPlatformError | None, others: int = 0) -> dg.Failure:
     """The Dagster failure for a platform error: its one line, retried only if the error is transient."""
     assert error is not None
     text = _one_line(error) + (f" [and {others} more partitions failed]" if others else "")
-    return dg.Failure(description=text, allow_retries=error.transient)
+    return dg.Failure(description=text, allow_retries=is_transient(error))
 
 
 def _one_line(error: BatchPlatformError | None) -> str:

@@ -12,12 +12,17 @@ import sys
 import click
 
 from batch_platform.cli.contract import contract
+from batch_platform.cli.deliver import deliver
 from batch_platform.cli.demo import demo
 from batch_platform.cli.lineage import lineage
+from batch_platform.cli.model import model
 from batch_platform.cli.places import home, ui
 from batch_platform.cli.preflight import preflight
+from batch_platform.cli.replay import replay
 from batch_platform.cli.score import score
 from batch_platform.cli.sql import sql
+from batch_platform.cli.tune import tune
+from batch_platform.cli.vacuum import vacuum
 from batch_platform.errors import BatchPlatformError
 
 
@@ -27,11 +32,11 @@ def cli() -> None:
     """Offline machine-learning predictions as time-partitioned assets.
 
     Exit codes: 0 done, 2 wrong configuration, 3 bad input, 4 broken contract, 5 registry, 6 model, 7 lake,
-    8 a run failed, 1 anything else.
+    8 a run failed, 9 a sink, 10 the workers of an engine, 1 anything else.
     """
 
 
-for command in (contract, demo, home, lineage, preflight, score, sql, ui):
+for command in (contract, deliver, demo, home, lineage, model, preflight, replay, score, sql, tune, ui, vacuum):
     cli.add_command(command)
 
 

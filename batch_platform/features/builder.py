@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from batch_platform.contracts.record import to_json
@@ -24,12 +24,13 @@ from batch_platform.features.inputs import Inputs
 from batch_platform.features.partition_writer import Judged, PartitionWriter
 from batch_platform.features.pieces import Piece, Shown
 from batch_platform.features.plan import reads_nothing
-from batch_platform.features.quarantine import quarantine_rows, quarantine_schema
+from batch_platform.features.quarantine import quarantine_rows, quarantine_schema, with_resolved
 from batch_platform.features.queries import run_queries
 from batch_platform.features.query import Failed
 from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import digest_table
+from batch_platform.lake.log import live_rows
 from batch_platform.lake.provenance import InputRead, Ledger, PartitionRecord, Provenance, Stage
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
@@ -168,18 +169,27 @@ class Builder:
     ) -> dict[str, PartitionOutcome]:
         """Set a partition's file and its rejected rows aside for the commit; returns the quarantine's outcome."""
         rejected = quarantine_rows(judged.verdict.rejected, self.features.contract)
-        digest = digest_table(rejected).hex
+        now, count = digest_table(rejected).hex, rejected.num_rows
+        if key in self._quarantined:
+            rejected = with_resolved(
+                self.rejected.read([key], rejected.column_names), rejected, self.features.model.key
+            )
+        digest, kept = digest_table(rejected).hex, rejected.num_rows
         self._files["valid"][key] = written
         self._files["rejected"][key] = self._write(lambda: self.rejected.write(key, rejected))
-        self.kept["valid"][key] = PartitionRecord(judged.digest, ledger, inputs, rejected=digest)
-        aside = Ledger(rejected.num_rows, {"quarantined": rejected.num_rows})
+        self.kept["valid"][key] = PartitionRecord(judged.digest, ledger, inputs, rejected=now)
+        aside = Ledger(kept, {"quarantined": count, "resolved": kept - count})
         self.kept["rejected"][key] = PartitionRecord(digest, aside, inputs)
         rules: dict[str, object] = dict(judged.verdict.broken)
-        return {
-            self.features.quarantine: PartitionOutcome(
-                key, digest=digest, rows=rejected.num_rows, metadata={"rules": rules}
-            )
-        }
+        noted: dict[str, MetadataItem] = {"rules": rules, "resolved": kept - count}
+        return {self.features.quarantine: PartitionOutcome(key, digest=digest, rows=kept, metadata=noted)}
+
+    @cached_property
+    def _quarantined(self) -> set[str]:
+        """The partitions whose quarantine holds rows."""
+        table = self.rejected.open()
+        files = {} if table is None else live_rows(table)
+        return {key for key, members in files.items() if any(rows for _, rows in members)}
 
     def _write(self, write: Callable[[], DataFile]) -> Future[DataFile]:
         while len(self._unwritten) >= _UNWRITTEN:

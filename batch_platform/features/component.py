@@ -13,7 +13,6 @@ from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
 from batch_platform.contracts.contract import Contract
-from batch_platform.features.build import build
 from batch_platform.features.catalog import Catalog
 from batch_platform.features.checks import CHECKS
 from batch_platform.features.definition import FeatureTable, is_ephemeral, is_stored
@@ -116,6 +115,9 @@ class FeatureTables(Declaration):
         partitions = features.calendar.definition if features.calendar else None
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
+            # Imported when it is needed: loading definitions must not wait for what only a run needs.
+            from batch_platform.features.build import build
+
             return build(features, settings.lake, keys, run, meter, settings.resources)
 
         model, contract = features.model, features.contract

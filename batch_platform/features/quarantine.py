@@ -7,6 +7,7 @@ rows are rejected (`contracts/`), and writing the table.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,10 +16,7 @@ import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
 from batch_platform.contracts.contract import RULES, Contract, Verdict
 from batch_platform.errors import ConfigurationError, ContractError
-from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
-
-RESOLVED = "_resolved"
-"""Whether a quarantined row has been corrected or replayed since."""
+from batch_platform.lake.schema import RESOLVED, SOURCE_FILE, SOURCE_ROW
 
 
 def quarantine_schema(contract: Contract) -> pa.Schema:
@@ -43,6 +41,26 @@ def quarantine_rows(rejected: pl.DataFrame, contract: Contract) -> pa.Table:
     order = [SOURCE_FILE, SOURCE_ROW, RULES, *(column.name for column in contract.columns)]
     rows = rejected.sort(order, nulls_last=True, maintain_order=True).with_columns(pl.lit(False).alias(RESOLVED))
     return rows.select(schema.names).to_arrow().cast(schema)
+
+
+def with_resolved(earlier: pa.Table, rejected: pa.Table, key: Sequence[str]) -> pa.Table:
+    """The rows that a partition's quarantine holds from now on: those rejected now, and earlier ones as resolved.
+
+    An earlier row is resolved when no row of its key is rejected any more, whether it was corrected or is gone.
+
+    Args:
+        earlier: the partition's quarantine as it was.
+        rejected: the rows that are rejected now, with the same columns.
+        key: the columns that identify a row; nulls in it are equal.
+    """
+    now, before = (
+        pl.DataFrame(pl.from_arrow(rejected)),
+        pl.DataFrame(pl.from_arrow(earlier.select(rejected.column_names))),
+    )
+    over = before.join(now.select(key).unique(), on=list(key), how="anti", nulls_equal=True)
+    # In one order whatever the history, so that a rerun finds nothing new.
+    over = over.with_columns(pl.lit(True).alias(RESOLVED)).unique().sort(before.columns, nulls_last=True)
+    return pl.concat([now, over]).to_arrow().cast(rejected.schema)
 
 
 @dataclass(frozen=True)

@@ -24,16 +24,29 @@ LONG_BYTES = 1024
 
 _M1, _M2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 _S33 = np.uint64(33)
-_NULL = np.uint64(0xA5A5_1F2E_3D4C_5B6A)
+
+NULL_HIGH = np.uint64(0xA5A5_1F2E_3D4C_5B6A)
+NULL_LOW = NULL_HIGH ^ LANE_B
+"""The two words of a null: a present value whose one word happens to be either of them gives another pair."""
+
+_LIST_BLOCK = 16_384
+"""Elements of lists that are hashed at a time: what they need stays inside the second-level cache."""
+
+_FIXED = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_date, pa.types.is_timestamp)
 
 
 def mix(value: U64) -> U64:
     """The 64-bit finalizer of MurmurHash3 (Appleby, 2011): a bijection that spreads every bit."""
-    value = value ^ (value >> _S33)
+    return mix_in_place(value.copy(), np.empty_like(value))
+
+
+def mix_in_place(value: U64, work: U64) -> U64:
+    """`mix` without new arrays: `value` is overwritten and returned, `work` is scratch of the same shape."""
+    value ^= np.right_shift(value, _S33, out=work)
     value *= _M1
-    value ^= value >> _S33
+    value ^= np.right_shift(value, _S33, out=work)
     value *= _M2
-    value ^= value >> _S33
+    value ^= np.right_shift(value, _S33, out=work)
     return value
 
 
@@ -58,32 +71,50 @@ def column_words(column: pa.Array) -> tuple[U64, U64 | None]:
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         low, high = _list_words(column)
     else:
-        low, high = _fixed_words(column), None
+        low, high = np.empty(len(column), np.uint64), None
+        if len(column):
+            fill_words(column, low)
     if column.null_count:
         missing = column.is_null().to_numpy(zero_copy_only=False)
-        low = np.where(missing, _NULL, low)
-        high = low if high is None else np.where(missing, _NULL, high)
-        # A present value that happens to equal the marker must differ from a null.
-        low = low ^ np.where(missing, LANE_B, np.uint64(0))
+        high = np.where(missing, NULL_HIGH, low if high is None else high)
+        low = np.where(missing, NULL_LOW, low)
     return low, high
 
 
-def _fixed_words(column: pa.Array) -> U64:
+def has_fixed_words(kind: pa.DataType) -> bool:
+    """Whether `fill_words` knows the type: numbers, booleans, dates and timestamps."""
+    return any(test(kind) for test in _FIXED)
+
+
+def fill_words(column: pa.Array, words: U64) -> None:
+    """Write one word per row of a type with `has_fixed_words` into `words`; where a null is, any word.
+
+    Raises:
+        pa.ArrowInvalid: a timestamp is finer than a microsecond.
+    """
     kind = column.type
     if pa.types.is_floating(kind):
-        values = pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False) + 0.0  # -0.0 -> 0.0
-        values[np.isnan(values)] = np.nan
-        return np.asarray(values.view(np.uint64))
+        values = words.view(np.float64)
+        np.add(raw_values(column, kind.to_pandas_dtype()), 0.0, out=values, dtype=np.float64)  # -0.0 becomes 0.0
+        if np.isnan(values.sum()):  # a NaN, or infinities of both signs
+            values[np.isnan(values)] = np.nan
+        return
     if pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us", kind.tz)).cast(pa.int64())
+        column = column if kind.unit == "us" else column.cast(pa.timestamp("us", kind.tz))
+        words[:] = raw_values(column, np.uint64)
     elif pa.types.is_date(kind):
-        column = column.cast(pa.date32()).cast(pa.int32())
+        words.view(np.int64)[:] = raw_values(column.cast(pa.date32()), np.int32)
     elif pa.types.is_boolean(kind):
-        column = column.cast(pa.int8())
-    if pa.types.is_uint64(column.type):
-        return np.asarray(pc.fill_null(column, 0).to_numpy(zero_copy_only=False))
-    values = pc.fill_null(column, 0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
-    return np.asarray(values.view(np.uint64))
+        words[:] = raw_values(column.cast(pa.uint8()), np.uint8)
+    elif pa.types.is_unsigned_integer(kind):
+        words[:] = raw_values(column, kind.to_pandas_dtype())
+    else:
+        words.view(np.int64)[:] = raw_values(column, kind.to_pandas_dtype())
+
+
+def raw_values(column: pa.Array, kind: Any) -> npt.NDArray[Any]:
+    """The values of a fixed width where they lie, as a numpy type of that width; where a null is, any value."""
+    return np.frombuffer(column.buffers()[1], kind, len(column), column.offset * np.dtype(kind).itemsize)
 
 
 def _decimal_words(column: pa.Array) -> tuple[U64, U64]:
@@ -132,12 +163,27 @@ def _list_words(column: Any) -> tuple[U64, U64]:
     low = mix(lengths.view(np.uint64) ^ _M1)
     high = mix(lengths.view(np.uint64) ^ _M2)
     values = column.flatten()
-    if len(values) == 0:
-        return low, high
-    value_low, value_high = column_words(values)
     ends = np.cumsum(lengths)
-    place = (np.arange(len(values)) - np.repeat(ends - lengths, lengths)).astype(np.uint64)
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    np.add.at(low, row, mix(value_low + place * _M1))
-    np.add.at(high, row, mix((value_high if value_high is not None else value_low) * LANE_B + place * _M2))
+    first = 0
+    while first < len(lengths):
+        done = int(ends[first] - lengths[first])
+        last = max(first + 1, int(np.searchsorted(ends, done + _LIST_BLOCK, side="right")))
+        part = slice(first, last)
+        _fold(values.slice(done, int(ends[last - 1]) - done), lengths[part], low[part], high[part])
+        first = last
     return low, high
+
+
+def _fold(values: pa.Array, lengths: npt.NDArray[np.int64], low: U64, high: U64) -> None:
+    """Add the elements of some lists to their words, in place."""
+    if len(values) == 0:
+        return
+    value_low, value_high = column_words(values)
+    value_high = (value_low if value_high is None else value_high) * LANE_B
+    filled = np.flatnonzero(lengths)
+    starts = (np.cumsum(lengths) - lengths)[filled]
+    place = (np.arange(len(values)) - np.repeat(starts, lengths[filled])).astype(np.uint64)
+    value_low = value_low + place * _M1
+    value_high += np.multiply(place, _M2, out=place)
+    low[filled] += np.add.reduceat(mix_in_place(value_low, place), starts)
+    high[filled] += np.add.reduceat(mix_in_place(value_high, place), starts)

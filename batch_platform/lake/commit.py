@@ -12,27 +12,25 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from batch_platform.errors import LakeError, first_line
-from batch_platform.lake.data_file import DataFile, partition_folder
-from batch_platform.lake.log import live_files, newest_records, reading
+from batch_platform.lake.commit_files import refuse_missing, refuse_strangers
+from batch_platform.lake.creation import adapt_schema, create
+from batch_platform.lake.data_file import DataFile
+from batch_platform.lake.log import Recorded, files_of, live_files, newest_records, reading
 from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, PartitionRecord, Provenance, Stage
-from batch_platform.lake.schema import added_columns, storage_schema
+from batch_platform.lake.schema import storage_schema
 from batch_platform.lake.table import Table
 from batch_platform.partitions import PARTITION_COLUMN
 
 ATTEMPTS = 50
-LOG_RETENTION = "interval 36500 days"
-"""The log is the provenance: forgetting it is an explicit act, never a side effect of a checkpoint."""
-
-_CONFIGURATION = {"delta.logRetentionDuration": LOG_RETENTION, "delta.enableExpiredLogCleanup": "false"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,9 @@ class Commit:
 def replace_with_quarantine(main: Replacement, rejected: Replacement, provenance: Provenance) -> Commit:
     """Commit rejected rows, then the rows themselves with a record that names the quarantine's version.
 
-    In this order the main table's log is the only truth: a quarantine that no record names never happened.
+    In this order the main table's log is the only truth: a quarantine that no record names never happened. Runs that
+    race may commit their quarantines in one order and their rows in another; whoever commits last then makes the
+    quarantine agree with the main table, so that the two are as if one run had come after the other.
 
     Args:
         main: the table and its new partitions.
@@ -76,7 +76,10 @@ def replace_with_quarantine(main: Replacement, rejected: Replacement, provenance
     aside = replace(provenance, stage=Stage.QUARANTINE, partitions=rejected.records, contract=None)
     before = replace_partitions(rejected.table, rejected.schema, rejected.files, aside)
     named = replace(provenance, partitions=main.records, quarantine_version=before.version)
-    return replace_partitions(main.table, main.schema, main.files, named)
+    done = replace_partitions(main.table, main.schema, main.files, named)
+    if _has_version(rejected.table, before.version + 1):
+        agree(main.table, rejected.table, main.files)
+    return done
 
 
 def replace_partitions(
@@ -96,7 +99,7 @@ def replace_partitions(
             not compatible with the table's, the store refuses, or other writers kept winning for `ATTEMPTS` attempts.
     """
     provenance.refuse_if_incomplete(table.name)
-    _refuse_strangers(table, files, provenance)
+    refuse_strangers(table, files, provenance)
     if not files:
         return Commit(table.version(), frozenset())
     partitioned = WHOLE_TABLE not in files
@@ -105,12 +108,12 @@ def replace_partitions(
     except LakeError as error:
         raise LakeError(error.what, where=table.name, fix=error.fix) from error
     for attempt in range(ATTEMPTS):
-        delta = table.open() or _create(table, schema, partitioned)
+        delta = table.open() or create(table, schema, partitioned)
         with reading(table.name):
             has_partitions = bool(delta.metadata().partition_columns)
         if has_partitions != partitioned:
             raise LakeError("is with partitions in one run and without in another", where=table.name)
-        _adapt_schema(table, delta, schema)
+        adapt_schema(table, delta, schema)
         base = int(delta.version())
         # Of the very version that the commit is based on: a newer one would answer for files not seen here.
         known = newest_records(delta, files)
@@ -123,7 +126,7 @@ def replace_partitions(
         }
         if not changed:
             return Commit(base, frozenset())
-        _refuse_missing(table, [file for key in sorted(changed) for file in files[key]])
+        refuse_missing(table, [file for key in sorted(changed) for file in files[key]])
         record = replace(provenance, partitions={key: provenance.partitions[key] for key in sorted(changed)})
         try:
             delta.create_write_transaction(
@@ -142,77 +145,60 @@ def replace_partitions(
         except (DeltaError, OSError) as error:
             raise LakeError(f"commit refused: {first_line(error)}", where=table.name) from error
         # Without conflict resolution the commit is the base's direct successor, or it is not at all.
+        table.settle(base + 1)
         return Commit(base + 1, frozenset(changed))
     raise LakeError(f"other writers won {ATTEMPTS} times in a row", where=table.name, transient=True)
 
 
-def _refuse_strangers(table: Table, files: Mapping[str, Sequence[DataFile]], provenance: Provenance) -> None:
-    if set(files) != set(provenance.partitions):
-        raise LakeError("files and provenance name different partitions", where=table.name)
-    if WHOLE_TABLE in files and len(files) > 1:
-        raise LakeError("a table has partitions or has none", where=table.name)
-    for key, members in files.items():
-        folder = partition_folder(key)
-        for file in members:
-            inside = file.path.startswith(folder) and "/" not in file.path[len(folder) :]
-            if file.partition != key or not inside:
-                raise LakeError(f"file {file.path!r} lies outside partition {key!r}", where=table.name)
-        full = [file.path for file in members if file.rows]
-        if len(set(full)) < len(full):
-            raise LakeError(f"a file of partition {key!r} is named twice", where=table.name, fix="name it once")
-        if not members:
-            raise LakeError(f"partition {key!r} has no file", where=table.name, fix="write a zero-row file")
+def agree(main: Table, rejected: Table, keys: Iterable[str]) -> None:
+    """Let the live rejected rows of partitions be those that the main table's newest records name.
+
+    Ends when it has seen that they are: of writers that race, the one that changes either table last sees both as
+    they will stay.
+
+    Raises:
+        LakeError: a table cannot be read or written, or other writers kept winning for `ATTEMPTS` attempts.
+    """
+    wanted = set(keys)
+    for _ in range(ATTEMPTS):
+        opened, live = main.open(), rejected.open()
+        if opened is None or live is None:
+            return
+        versions: dict[int, set[str]] = {}
+        for key, found in newest_records(opened, wanted).items():
+            version = found.provenance.quarantine_version
+            if version is not None:
+                versions.setdefault(version, set()).add(key)
+        held = newest_records(live, wanted)
+        agreed = True
+        for version, members in sorted(versions.items()):
+            earlier = rejected.open(version)
+            assert earlier is not None
+            meant = newest_records(earlier, members)
+            strays = {k: r for k, r in meant.items() if k not in held or held[k].record.digest != r.record.digest}
+            if strays:
+                agreed = False
+                _restore(rejected, live, earlier, strays)
+        if agreed:
+            return
+    raise LakeError(f"other writers won {ATTEMPTS} times in a row", where=rejected.name, transient=True)
 
 
-def _refuse_missing(table: Table, files: Sequence[DataFile]) -> None:
-    for file in files:
-        size = table.lake.size(table.name, file.path)
-        if size != file.size_bytes:
-            found = "does not exist" if size is None else f"has {size} bytes"
-            raise LakeError(
-                f"file {file.path!r} {found}, {file.size_bytes} bytes were written",
-                where=table.name,
-                fix="delete the file if it is there, and run the partition again",
-            )
+def _restore(table: Table, live: DeltaTable, earlier: DeltaTable, strays: Mapping[str, Recorded]) -> None:
+    """Commit again what partitions held at an earlier version, with the records that they had."""
+    files = files_of(earlier, strays)
+    schema = pa.schema([field for field in pa.schema(live.schema()) if field.name != PARTITION_COLUMN])
+    commits: dict[int, dict[str, Recorded]] = {}
+    for key, found in strays.items():
+        commits.setdefault(found.version, {})[key] = found
+    for group in commits.values():
+        records = {key: found.record for key, found in group.items()}
+        provenance = replace(next(iter(group.values())).provenance, partitions=records)
+        replace_partitions(table, schema, {key: files[key] for key in group}, provenance)
 
 
-def _create(table: Table, schema: pa.Schema, partitioned: bool) -> DeltaTable:
-    full = schema.append(pa.field(PARTITION_COLUMN, pa.string())) if partitioned else schema
-    try:
-        DeltaTable.create(
-            table.uri,
-            Schema.from_arrow(full),
-            mode="ignore",
-            partition_by=[PARTITION_COLUMN] if partitioned else None,
-            configuration=_CONFIGURATION,
-            storage_options=dict(table.lake.options),
-        )
-    except CommitFailedError:
-        pass  # another writer created it at the same moment
-    except (DeltaError, OSError) as error:
-        raise LakeError(f"cannot be created: {first_line(error)}", where=table.name) from error
-    created = table.open()
-    if created is None:
-        raise LakeError("is gone as soon as it was created", where=table.name, fix="check who else changes the lake")
-    return created
-
-
-def _adapt_schema(table: Table, delta: DeltaTable, schema: pa.Schema) -> None:
-    """Add columns that the table lacks; refuse columns that changed their type or vanished."""
-    try:
-        new = added_columns(pa.schema(delta.schema()), schema)
-    except LakeError as error:
-        raise LakeError(error.what, where=table.name, fix=error.fix) from error
-    if not new:
-        return
-    try:
-        delta.alter.add_columns(list(Schema.from_arrow(pa.schema(new)).fields))
-    except CommitFailedError:
-        pass  # the next look at the table tells whether someone else added them
-    except (DeltaError, OSError) as error:
-        raise LakeError(f"columns cannot be added: {first_line(error)}", where=table.name) from error
-    with reading(table.name):
-        delta.update_incremental()
+def _has_version(table: Table, version: int) -> bool:
+    return table.lake.size(table.name, f"_delta_log/{version:020}.json") is not None
 
 
 def _actions(

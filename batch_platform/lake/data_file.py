@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from dataclasses import dataclass
 from datetime import date
@@ -21,16 +20,13 @@ from deltalake.transaction import AddAction
 
 from batch_platform.errors import LakeError, PartitionKeyError, first_line
 from batch_platform.lake.provenance import WHOLE_TABLE
+from batch_platform.lake.row_groups import ROW_GROUP_ROWS as ROW_GROUP_ROWS
+from batch_platform.lake.row_groups import row_groups
+from batch_platform.lake.store import SAFE_NAME, content_name
 from batch_platform.partitions import PARTITION_COLUMN
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9_+:-][A-Za-z0-9_.+:-]{0,127}")
-"""One folder or file name, on any store."""
-
-ROW_GROUP_ROWS = 65_536
-"""Rows of a row group, the least that is read of a file: a divisor of the rows of a shard."""
-
 _PARQUET: dict[str, Any] = {
-    "compression": "zstd", "compression_level": 1, "version": "2.6", "coerce_timestamps": "us"
+    "compression": "zstd", "compression_level": 1, "version": "2.6", "coerce_timestamps": "us", "store_schema": False
 }  # fmt: skip
 
 _STATISTICS_TEXT = 32  # longer text gets no minimum and maximum: a truncated maximum would lose rows
@@ -68,10 +64,14 @@ def partition_folder(partition: str) -> str:
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     """How rows are written: the same for a file that is written at once and for one that grows.
 
-    Only text gets a dictionary. For numbers one doubles the time of writing and makes most files larger.
+    Only text gets a dictionary: for numbers one doubles the time of writing. Whole numbers and times are written as
+    differences, which Spark reads from 3.3 on: a third of the time and of the bytes where they are sorted. The Arrow
+    schema is left out, for it would make text that came with a dictionary come back with one.
     """
-    text = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    return {**_PARQUET, "use_dictionary": text or False}
+    text = [field.name for field in schema if pa.types.is_string(_plain(field.type))]
+    whole = [field.name for field in schema if _is_whole(field.type)]
+    encodings = dict.fromkeys(whole, "DELTA_BINARY_PACKED")
+    return {**_PARQUET, "use_dictionary": text or False, "column_encoding": encodings or None}
 
 
 def parquet_bytes(rows: pa.Table) -> pa.Buffer:
@@ -82,10 +82,20 @@ def parquet_bytes(rows: pa.Table) -> pa.Buffer:
     """
     sink = pa.BufferOutputStream()
     try:
-        pq.write_table(rows, sink, row_group_size=ROW_GROUP_ROWS, **parquet_options(rows.schema))
+        with pq.ParquetWriter(sink, rows.schema, **parquet_options(rows.schema)) as writer:
+            for group in row_groups(rows):
+                writer.write_table(group)
     except pa.ArrowException as error:
         raise LakeError(f"the rows have no Parquet form: {first_line(error)}") from error
     return sink.getvalue()
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_whole(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def file_name(content: pa.Buffer) -> str:
@@ -95,7 +105,7 @@ def file_name(content: pa.Buffer) -> str:
 
 def named(content: hashlib._Hash) -> str:
     """The name of a file whose bytes have this SHA-256."""
-    return f"{content.hexdigest()[:32]}.parquet"
+    return content_name(content.hexdigest())
 
 
 def statistics(rows: pa.Table) -> str:
@@ -122,16 +132,15 @@ class Statistics:
     def add(self, rows: pa.Table) -> None:
         """Take more rows into account."""
         self._rows += rows.num_rows
+        self._bounded = self._bounded and all(_has_ends(kind) for kind in rows.schema.types)
         for name in rows.column_names if self._bounded else ():
             column = rows.column(name)
-            kind = column.type
-            if not (pa.types.is_integer(kind) or pa.types.is_date(kind) or pa.types.is_string(kind)):
-                self._bounded = False
-                return
             self._nulls[name] = self._nulls.get(name, 0) + column.null_count
             self._ends.setdefault(name, None)
             if column.null_count == len(column):
                 continue
+            if pa.types.is_dictionary(column.type):
+                column = column.unique().cast(column.type.value_type)
             try:
                 found = pc.min_max(column).as_py()
             except (OverflowError, ValueError):  # a date that Python's calendar does not reach
@@ -141,13 +150,15 @@ class Statistics:
             before = self._ends[name]
             if before is not None:
                 low, high = min(low, before[0]), max(high, before[1])
+            if isinstance(high, str) and max(len(low), len(high)) > _STATISTICS_TEXT:
+                self._bounded = False
+                return
             self._ends[name] = (low, high)
 
     def json(self) -> str:
         """The statistics as they stand in the table's log."""
         found = {name: ends for name, ends in self._ends.items() if ends is not None}
-        long = any(isinstance(text, str) and len(text) > _STATISTICS_TEXT for ends in found.values() for text in ends)
-        if not self._bounded or long or len(found) < len(self._ends):
+        if not self._bounded or len(found) < len(self._ends):
             return json.dumps({"numRecords": self._rows})
         low, high = (
             {name: value.isoformat() if isinstance(value, date) else value for name, value in ends}
@@ -157,3 +168,8 @@ class Statistics:
             )
         )
         return json.dumps({"numRecords": self._rows, "minValues": low, "maxValues": high, "nullCount": self._nulls})
+
+
+def _has_ends(kind: pa.DataType) -> bool:
+    plain = _plain(kind)
+    return bool(pa.types.is_integer(plain) or pa.types.is_date(plain) or pa.types.is_string(plain))

@@ -18,18 +18,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 
-from batch_platform.errors import LakeError, first_line
-from batch_platform.lake.column_words import LANE_B, column_words, mix
+from batch_platform.errors import LakeError
+from batch_platform.lake.row_hashes import lane_sums
 
 VERSION = "1"
 POSITION_COLUMNS = frozenset({"_source_file", "_source_row"})
 """Where a row stood in its source. Moving a row within its source is not a change of content."""
 
-_BATCH_ROWS = 16_384  # the working set of one column stays inside the second-level cache
 _MASK = (1 << 64) - 1
 
 
@@ -74,21 +74,12 @@ def digest_table(table: pa.Table | pa.RecordBatch, *, positions: bool = False) -
         raise LakeError(f"two columns have one name, among {', '.join(names)[:200]}", fix="rename one")
     shape = ",".join(f"{name}:{logical_type(name, table.schema.field(name).type)}" for name in names)
     total = ContentDigest(shape)
-    seeds = [_seed(name) for name in names]
+    seeds = {name: column_seed(name) for name in names}
+    batches = [table] if isinstance(table, pa.RecordBatch) else table.to_batches()
     with np.errstate(over="ignore"):
-        for batch in _batches(table.select(names)):
-            row_a = np.zeros(batch.num_rows, np.uint64)
-            row_b = np.zeros(batch.num_rows, np.uint64)
-            for name, column, seed in zip(names, batch.columns, seeds, strict=True):
-                try:
-                    low, high = column_words(column)
-                except pa.ArrowException as error:
-                    raise LakeError(f"column {name!r} cannot be digested: {first_line(error)}") from error
-                row_a += mix(low ^ seed)
-                row_b += mix((high if high is not None else low) * LANE_B + seed)
-            total += ContentDigest(
-                shape, batch.num_rows, int(mix(row_a).sum(dtype=np.uint64)), int(mix(row_b).sum(dtype=np.uint64))
-            )
+        for batch in batches:
+            lane_a, lane_b = lane_sums(batch, seeds)
+            total += ContentDigest(shape, batch.num_rows, lane_a, lane_b)
     return total
 
 
@@ -131,12 +122,7 @@ _LOGICAL = (
 )
 
 
-def _batches(table: pa.Table | pa.RecordBatch) -> Iterable[pa.RecordBatch]:
-    if isinstance(table, pa.RecordBatch):
-        table = pa.Table.from_batches([table])
-    batches: list[pa.RecordBatch] = table.to_batches(max_chunksize=_BATCH_ROWS)
-    return batches
-
-
-def _seed(name: str) -> np.uint64:
+@lru_cache(10_000)
+def column_seed(name: str) -> np.uint64:
+    """A number from a column's name, which keeps equal values of different columns apart."""
     return np.uint64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"))

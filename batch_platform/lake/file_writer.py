@@ -16,9 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_platform.errors import LakeError, first_line
+from batch_platform.errors import LakeError
 from batch_platform.lake.data_file import (
-    ROW_GROUP_ROWS,
     DataFile,
     Statistics,
     file_name,
@@ -27,15 +26,16 @@ from batch_platform.lake.data_file import (
     parquet_options,
     partition_folder,
 )
+from batch_platform.lake.local_folder import refusal
+from batch_platform.lake.row_groups import bits_of, first_group, is_full
 from batch_platform.lake.schema import storable
 from batch_platform.lake.store import Lake
-
-MOST_IN_MEMORY = 4 * ROW_GROUP_ROWS
-"""Rows of a file that is written at once; a larger one grows on a disk."""
 
 
 class FileWriter:
     """One new file of a table, invisible until a commit names it. `finish` or `discard` it.
+
+    It holds one row group and what is added at a time; a file of more than that grows on a disk.
 
     Args:
         lake, table, partition: where it belongs.
@@ -50,7 +50,7 @@ class FileWriter:
         self._folder = partition_folder(partition)
         self._waiting: list[pa.Table] = []
         self._statistics = Statistics()
-        self._rows = self._written = 0
+        self._rows = self._waiting_rows = self._waiting_bits = 0
         self._growing: _Growing | None = None
 
     def add(self, rows: pa.Table) -> None:
@@ -66,8 +66,10 @@ class FileWriter:
         self._statistics.add(rows)
         self._waiting.append(rows)
         self._rows += rows.num_rows
-        if self._rows - self._written > MOST_IN_MEMORY:
-            self._write(ROW_GROUP_ROWS)
+        self._waiting_rows += rows.num_rows
+        self._waiting_bits += bits_of(rows)
+        if is_full(self._waiting_rows, self._waiting_bits):
+            self._write(last=False)
 
     def finish(self) -> DataFile:
         """Put the file in its place.
@@ -80,8 +82,7 @@ class FileWriter:
             path, size = f"{self._folder}{file_name(content)}", content.size
             self._lake.put(self._table, path, content)
         else:
-            self._write(1)
-            name, size = self._growing.complete()
+            name, size = self._write(last=True)
             path = f"{self._folder}{name}"
             self._lake.adopt(self._table, path, self._growing.path)
         return DataFile(path, self._partition, size, self._rows, self._statistics.json())
@@ -92,28 +93,27 @@ class FileWriter:
         if self._growing is not None:
             self._growing.discard()
 
-    def _write(self, least: int) -> None:
-        """Write row groups until fewer than `least` rows wait."""
+    def _write(self, *, last: bool) -> tuple[str, int]:
+        """Write the row groups that no further row can change, or the last ones and the end of the file.
+
+        Returns the name and the size of a file that ended.
+        """
         waiting = pa.concat_tables(self._waiting)
-        start = 0
+        place = self._lake.workplace(self._table, self._folder, self._spill)
         try:
             if self._growing is None:
-                place = self._lake.workplace(self._table, self._folder, self._spill)
                 self._growing = _Growing(place, waiting.schema)
-            while waiting.num_rows - start >= least:
-                # In one piece: where pages end follows from where pieces do.
-                group = waiting.slice(start, ROW_GROUP_ROWS).combine_chunks()
+            bits = self._waiting_bits
+            while is_full(waiting.num_rows, bits) or (last and waiting.num_rows):
+                group = first_group(waiting)
                 self._growing.add(group)
-                start += group.num_rows
+                waiting = waiting.slice(group.num_rows)
+                bits -= bits_of(group)
+            self._waiting, self._waiting_rows, self._waiting_bits = [waiting], waiting.num_rows, bits
+            return self._growing.complete() if last else ("", 0)
         except (OSError, pa.ArrowException) as error:
             self.discard()
-            raise LakeError(
-                f"a growing file cannot be written: {first_line(error)}",
-                where=self._table,
-                fix="free space on the disk",
-            ) from error
-        self._written += start
-        self._waiting = [waiting.slice(start)]
+            raise refusal(error, place) from error
 
 
 class _Growing(io.RawIOBase):
@@ -149,6 +149,7 @@ class _Growing(io.RawIOBase):
         """Take the file away."""
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
-        with suppress(OSError):
+        with suppress(OSError):  # what is still buffered may not fit either
             self._file.close()
+        with suppress(OSError):
             self.path.unlink(missing_ok=True)

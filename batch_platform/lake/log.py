@@ -6,9 +6,10 @@ Belongs here: reading the log of an opened table. Does not belong here: the shap
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from batch_platform.errors import LakeError, first_line
+from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.provenance import METADATA_KEY, WHOLE_TABLE, PartitionRecord, Provenance
 from batch_platform.partitions import PARTITION_COLUMN
 
@@ -43,11 +45,16 @@ def table_name(table: DeltaTable) -> str:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The newest record of one partition, the table version that carries it, and the SQL that made it."""
+    """The newest record of one partition, the table version that carries it, and the whole commit's provenance."""
 
     version: int
     record: PartitionRecord
-    sql_digest: str | None = None
+    provenance: Provenance = field(repr=False)
+
+    @property
+    def sql_digest(self) -> str | None:
+        """The SQL that made it."""
+        return self.provenance.sql_digest
 
 
 def newest_records(table: DeltaTable, partitions: Iterable[str] | None = None) -> dict[str, Recorded]:
@@ -69,7 +76,7 @@ def newest_records(table: DeltaTable, partitions: Iterable[str] | None = None) -
             except LakeError as error:
                 raise LakeError(error.what, where=f"{table_name(table)}, version {version}", fix=error.fix) from error
             for key in missing & provenance.partitions.keys():
-                found[key] = Recorded(version, provenance.partitions[key], provenance.sql_digest)
+                found[key] = Recorded(version, provenance.partitions[key], provenance)
             missing -= found.keys()
             if not missing:
                 break
@@ -120,6 +127,19 @@ def live_rows(table: DeltaTable) -> dict[str, list[tuple[str, int]]]:
     found: dict[str, list[tuple[str, int]]] = {}
     for path, key in sorted(live_files(table).items()):
         found.setdefault(key, []).append((path, int(counts[path])))
+    return found
+
+
+def files_of(table: DeltaTable, keys: Iterable[str]) -> dict[str, list[DataFile]]:
+    """The live files of partitions, with their row counts for statistics."""
+    actions, known = _add_actions(table), live_files(table)
+    found: dict[str, list[DataFile]] = {key: [] for key in keys}
+    columns = (actions.column(name).to_pylist() for name in ("path", "size_bytes", "num_records"))
+    for raw, size, rows in zip(*columns, strict=True):
+        path = unquote(raw)
+        if known[path] in found:
+            statistics = json.dumps({"numRecords": rows})
+            found[known[path]].append(DataFile(path, known[path], size, rows, statistics))
     return found
 
 

@@ -78,6 +78,8 @@ class PartitionRecord:
     """One partition's part of a commit: its content digest, its ledger and what it was made from.
 
     `rejected` is the digest of the rows that stand in quarantine instead; empty where a table has no quarantine.
+    `code` is a digest of the code and settings that decided about scores, and `profile` the path, inside the table's
+    folder, of the file that says how its values are spread; both are empty where there is none.
     """
 
     digest: str
@@ -86,6 +88,8 @@ class PartitionRecord:
     sources: tuple[SourceRead, ...] = ()
     model: ModelUsed | None = None
     rejected: str = ""
+    code: str = ""
+    profile: str = ""
 
     @property
     def content(self) -> tuple[str, Ledger, tuple[SourceRead, ...], ModelUsed | None, str]:

@@ -1,30 +1,46 @@
 """Where tables lie: a folder on a disk or a prefix in an object store, behind one interface.
 
-Belongs here: opening a lake, naming tables safely, making files appear whole. Does not belong here: anything
-that knows about rows or commits. Credentials come from the environment only and are never kept or shown.
+Belongs here: opening a lake, naming tables safely, making files appear whole and go. Does not belong here:
+anything that knows about rows or commits. Credentials come from the environment only and are never kept or shown.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.fs as pafs
 
 from batch_platform.errors import ConfigurationError, LakeError, first_line
+from batch_platform.lake.local_folder import LocalFolder
+from batch_platform.lake.object_folder import ObjectFolder, sha256_of
+from batch_platform.lake.stored_entry import StoredEntry
 
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
-_PIECE_BYTES = 4 << 20  # smaller than the stream's buffer: delta-rs takes what that flushes, but no Arrow buffer
+SAFE_NAME = re.compile(r"[A-Za-z0-9_+:-][A-Za-z0-9_.+:-]{0,127}")
+"""One folder or file name, on any store."""
+
+_STORED_NAME = re.compile(r"\.?([a-z_]+=)?[A-Za-z0-9_+:-][A-Za-z0-9_.+:-]{0,199}")
+"""The name of anything in a table's folder: of a partition, and of a file that grows, too."""
+
 _CREDENTIAL = re.compile(
     "secret|token|password|credential|authorization|(access|account|storage|master|sas|service_account)_?key", re.I
 )
+
+
+class NamedContent(Protocol):
+    """A file whose name begins with the SHA-256 of its bytes: a `DataFile`."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -60,16 +76,23 @@ class Lake:
             )
         return f"{self.root.rstrip('/')}/{table}"
 
+    def tables(self) -> list[str]:
+        """The names of all folders that can be a table's, in order.
+
+        Raises:
+            LakeError: the store refuses or is unreachable.
+        """
+        with self._saying("cannot list the lake", self.root):
+            found = [f"{stage}/{name}" for stage in self._at("").folders() for name in self._at(f"/{stage}").folders()]
+        return sorted(name for name in found if _TABLE_NAME.fullmatch(name))
+
     def open_input(self, table: str, path: str) -> pa.NativeFile:
         """Open a file of a table's folder for random access.
 
         Raises:
             OSError: it does not exist or cannot be reached.
         """
-        if self.is_local:
-            # Not mapped into memory: reading beyond the end of a file that was cut short would end the process.
-            return pa.OSFile(f"{self.uri(table)}/{path}", "rb")
-        return self._store(table).open_input_file(path)
+        return self._folder(table).open_input(path)
 
     def size(self, table: str, path: str) -> int | None:
         """The size in bytes of a file in a table's folder; None when there is no such file.
@@ -77,14 +100,26 @@ class Lake:
         Raises:
             LakeError: the store refuses or is unreachable.
         """
-        try:
-            if self.is_local:
-                file = Path(self.uri(table)) / path
-                return file.stat().st_size if file.is_file() else None
-            known = self._store(table).get_file_info(path)
-        except OSError as error:
-            raise self._refused(f"cannot look for {path}", table, error) from error
-        return None if known.type == pafs.FileType.NotFound else int(known.size)
+        with self._saying(f"cannot look for {path}", table):
+            return self._folder(table).size(path)
+
+    def intact(self, table: str, file: NamedContent) -> bool:
+        """Whether a data file is there with the bytes that its name stands for.
+
+        A file that was cut short or overwritten after a loss of power is not. The file is read once, in pieces.
+
+        Raises:
+            LakeError: the store refuses or is unreachable.
+        """
+        with self._saying(f"cannot read {file.path}", table):
+            if self.size(table, file.path) != file.size_bytes:
+                return False
+            try:
+                with self.open_input(table, file.path) as source:
+                    found = sha256_of(source)
+            except FileNotFoundError:
+                return False
+        return file.path.rpartition("/")[2] == content_name(found)
 
     def put(self, table: str, path: str, content: pa.Buffer) -> None:
         """Put a file into a table's folder, whole or not at all.
@@ -95,18 +130,8 @@ class Lake:
         Raises:
             LakeError: the store refuses, is unreachable or is full; nothing is left behind.
         """
-        if self.is_local:
-            self._put_local(Path(self.uri(table)) / path, content)
-            return
-        if self.size(table, path) == content.size:
-            return
-        try:
-            # Closing a stream completes the object, after an error too: only what is complete is sent.
-            with self._store(table).open_output_stream(path, buffer_size=2 * _PIECE_BYTES) as sink:
-                for start in range(0, content.size, _PIECE_BYTES):
-                    sink.write(content[start : start + _PIECE_BYTES])
-        except (OSError, pa.ArrowException) as error:
-            raise self._refused(f"cannot write {path}", table, error) from error
+        with self._saying(f"cannot write {path}", table):
+            self._folder(table).put(path, content)
 
     def workplace(self, table: str, folder: str, spill: Path) -> Path:
         """Where a file grows that `adopt` will take: beside its place on a local disk, else among spilled rows.
@@ -125,71 +150,116 @@ class Lake:
             LakeError: the store refuses, is unreachable or is full; nothing is left behind.
         """
         try:
-            if self.is_local:
-                target = Path(self.uri(table)) / path
-                with finished.open("rb") as written:
-                    os.fsync(written.fileno())
-                # Two writers of one name write the same bytes, so whoever comes second changes nothing.
-                finished.replace(target)
-                _sync_folder(target.parent)
-            elif self.size(table, path) != finished.stat().st_size:
-                sink = self._store(table).open_output_stream(path, buffer_size=2 * _PIECE_BYTES)
-                with sink, finished.open("rb") as source:
-                    while piece := source.read(_PIECE_BYTES):
-                        sink.write(piece)
-        except (OSError, pa.ArrowException) as error:
-            raise self._refused(f"cannot write {path}", table, error) from error
+            with self._saying(f"cannot write {path}", table):
+                self._folder(table).adopt(path, finished)
         finally:
             with suppress(OSError):
                 finished.unlink()
 
-    def _put_local(self, target: Path, content: pa.Buffer) -> None:
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    def put_text(self, table: str, path: str, text: str, *, durable: bool = True) -> None:
+        """Put a small text into a table's folder, whole or not at all; the last writer wins.
+
+        Args:
+            table: the table.
+            path: such as `_receipts/2026-01-05/3f2a.json`.
+            text: the content.
+            durable: wait until it outlasts a loss of power.
+
+        Raises:
+            LakeError: the path has a piece that is no safe name, or the store refuses; nothing is left behind.
+        """
+        _refuse_unsafe(table, path, SAFE_NAME)
+        with self._saying(f"cannot write {path}", table):
+            self._folder(table).replace(path, text.encode(), durable=durable)
+
+    def read_text(self, table: str, path: str) -> str | None:
+        """A text that `put_text` wrote; None when there is none. Bytes that are no text are read as U+FFFD.
+
+        Raises:
+            LakeError: the path has a piece that is no safe name, or the store refuses or is unreachable.
+        """
+        _refuse_unsafe(table, path, SAFE_NAME)
+        with self._saying(f"cannot read {path}", table):
+            try:
+                with self.open_input(table, path) as source:
+                    return bytes(source.read()).decode(errors="replace")
+            except FileNotFoundError:
+                return None
+
+    def settle(self, table: str, *paths: str) -> None:
+        """Let files of a table's folder that others wrote outlast a loss of power; an object store sees to that itself.
+
+        Args:
+            table: the table.
+            paths: the files; those that are not there are no error.
+        """
+        folder = self._folder(table)
+        if isinstance(folder, LocalFolder):
+            folder.settle(*paths)
+
+    def list(self, table: str, folder: str = "") -> list[StoredEntry]:
+        """The files under a folder of a table's, and under its folders, in the order of their paths.
+
+        Args:
+            table: the table.
+            folder: such as `_receipts`; empty for the table's own. One that is not there is empty.
+
+        Raises:
+            LakeError: the path has a piece that is no safe name, or the store refuses or is unreachable.
+        """
+        if folder:
+            _refuse_unsafe(table, folder, _STORED_NAME)
+        with self._saying(f"cannot list {folder or 'the folder'}", table):
+            return sorted(self._folder(table).entries(folder), key=attrgetter("path"))
+
+    def remove(self, table: str, *paths: str) -> None:
+        """Delete files of a table's folder, in this order; those that are not there are no error.
+
+        Raises:
+            LakeError: a path has a piece that is no safe name, or the store refuses or is unreachable.
+        """
+        folder = self._folder(table)
+        for path in paths:
+            _refuse_unsafe(table, path, _STORED_NAME)
+            with self._saying(f"cannot delete {path}", table):
+                folder.remove(path)
+
+    def _folder(self, table: str) -> LocalFolder | ObjectFolder:
+        return self._at(self.uri(table).removeprefix(self.root.rstrip("/")))
+
+    def _at(self, place: str) -> LocalFolder | ObjectFolder:
+        address = f"{self.root.rstrip('/')}{place}"
+        return LocalFolder(Path(address)) if self.is_local else ObjectFolder(address, self.options)
+
+    @contextmanager
+    def _saying(self, what: str, where: str) -> Iterator[None]:
         try:
-            if _holds(target, content):
-                return
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as sink:
-                sink.write(content)
-                sink.flush()
-                os.fsync(sink.fileno())
-            # Two writers of one name write the same bytes, so whoever comes second changes nothing.
-            partial.replace(target)
-            _sync_folder(target.parent)
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            yield
+        except (OSError, pa.ArrowException) as error:
             raise LakeError(
-                "the disk is full" if full else f"cannot write: {first_line(error)}",
-                where=str(target.parent),
-                fix="free space and run the partition again" if full else "check the folder's permissions",
+                f"{what}: {first_line(error)}", where=where, fix="check the store and its credentials"
             ) from error
-        finally:
-            with suppress(OSError):
-                partial.unlink()
-
-    def _store(self, table: str) -> pafs.FileSystem:
-        from deltalake.fs import DeltaStorageHandler
-
-        return pafs.PyFileSystem(DeltaStorageHandler(self.uri(table), dict(self.options)))
-
-    def _refused(self, what: str, table: str, error: Exception) -> LakeError:
-        return LakeError(f"{what}: {first_line(error)}", where=table, fix="check the store and its credentials")
 
 
-def _holds(target: Path, content: pa.Buffer) -> bool:
-    """Whether the file is there, with these bytes."""
-    if not target.is_file() or target.stat().st_size != content.size:
-        return False
-    return bool(pa.py_buffer(target.read_bytes()).equals(content))
+def content_name(sha256: str) -> str:
+    """The name of a data file whose bytes have this SHA-256, in hexadecimal digits."""
+    return f"{sha256[:32]}.parquet"
 
 
-def _sync_folder(folder: Path) -> None:
-    if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened, and its entries need no syncing
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+def is_stored(path: str) -> bool:
+    """Whether a path is one that the platform may have written, so that it may be removed."""
+    return _is_safe(path, _STORED_NAME)
+
+
+def _is_safe(path: str, name: re.Pattern[str]) -> bool:
+    return all(name.fullmatch(piece) for piece in path.split("/"))
+
+
+def _refuse_unsafe(table: str, path: str, name: re.Pattern[str]) -> None:
+    if not _is_safe(path, name):
+        raise LakeError(
+            f"{path[:80]!r} is no path in a table's folder", where=table, fix="use letters, digits, - and _"
+        )
 
 
 def relation(table: str) -> str:

@@ -64,6 +64,15 @@ class Table:
         table = self.open()
         return set() if table is None else set(live_files(table).values())
 
+    def settle(self, version: int) -> None:
+        """Let a commit outlast a loss of power: delta-rs does not wait until log entries and checkpoints are written.
+
+        An entry that is cut short would make the table unreadable, an empty one would silently undo the commit.
+        """
+        entry = f"_delta_log/{version:020}"
+        places = (".", "_delta_log", f"{entry}.json", f"{entry}.checkpoint.parquet", "_delta_log/_last_checkpoint")
+        self.lake.settle(self.name, *places)
+
     def write(self, partition: str, rows: pa.Table) -> DataFile:
         """Put rows into a new file of the table, invisible until a commit names it.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,6 +93,30 @@ def load(folder: Path, expected_digest: str | None) -> Model:
     Raises:
         ModelError: files are missing or damaged, the digest is not the expected one, or the model's class refuses.
     """
+    return restored(folder, read_parts(folder, expected_digest))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model's two files hold.
+
+    Attributes:
+        tensors: every number, by name.
+        config: everything else, as the model gave it.
+        runtime: the class that restores the model, as `package.module:name`.
+    """
+
+    tensors: Mapping[str, npt.NDArray[Any]]
+    config: Mapping[str, Any]
+    runtime: str
+
+
+def read_parts(folder: Path, expected_digest: str | None) -> Parts:
+    """Read a model's two files and verify their digest; nothing that they name is imported.
+
+    Raises:
+        ModelError: files are missing or damaged, or the digest is not the expected one.
+    """
     try:
         config = dict(json.loads((folder / CONFIG).read_text("utf-8")))
         tensors = load_file(folder / TENSORS)
@@ -99,18 +124,34 @@ def load(folder: Path, expected_digest: str | None) -> Model:
         raise _unreadable(folder, error) from error
     found = _digest(_config_text(config), tensors)
     if expected_digest is not None and found != expected_digest:
-        raise ModelError(
-            f"the artifact's digest is {found[:12]}, the registry says {expected_digest[:12]}",
-            where=str(folder),
-            fix="restore the artifact; it was changed after registration",
-        )
+        raise changed_since_registered(folder, found, expected_digest)
+    runtime = str(config.pop("runtime", ""))
+    return Parts(tensors, config, runtime)
+
+
+def restored(folder: Path, parts: Parts) -> Model:
+    """The model that the class named by its parts makes of them.
+
+    Raises:
+        ModelError: the class refuses.
+        ConfigurationError: there is no such class.
+    """
     try:
-        model: Model = resolve(str(config.pop("runtime", ""))).from_parts(tensors, config)
+        model: Model = resolve(parts.runtime).from_parts(parts.tensors, parts.config)
     except ModelError:
         raise
     except Exception as error:  # whatever a class of the user's own may raise
         raise _unreadable(folder, error) from error
     return model
+
+
+def changed_since_registered(folder: Path, found: str, expected: str) -> ModelError:
+    """The refusal of an artifact that is not the one that was registered."""
+    return ModelError(
+        f"the artifact's digest is {found[:12]}, the registry says {expected[:12]}",
+        where=str(folder),
+        fix="restore the artifact; it was changed after registration",
+    )
 
 
 def resolve(reference: str) -> Any:

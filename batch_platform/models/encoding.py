@@ -133,6 +133,10 @@ class CategoricalEncoding:
             levels.append(tuple(sorted(frequent, key=lambda level: (level is None, level or ""))))
         return CategoricalEncoding(tuple(names), tuple(levels))
 
+    def widths(self, largest: int) -> list[int]:
+        """How many numbers each column's embedding has, at most `largest`: half as many as it has codes."""
+        return [min(largest, (len(levels) + 2) // 2) for levels in self.levels]
+
     def codes(self, table: pa.Table) -> NDArray[np.int64]:
         """The codes of the rows' levels, int64 (rows, columns)."""
         matrix = np.empty((table.num_rows, len(self.names)), dtype=np.int64)

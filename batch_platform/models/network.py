@@ -1,7 +1,6 @@
 """The network: encode, concatenate, linear layers with ReLU, one logit. Weights and arithmetic only.
 
-Everything before the first ReLU is linear in the encoded inputs, so standardisation, bins and embeddings can
-be folded into tables added to the first layer's output. Training lives in `fitting.py`.
+Training lives in `fitting.py`; the same arithmetic, rearranged for scoring many rows, in `runtimes/tabular.py`.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class TabularNetwork(nn.Module):
             self.register_buffer(name, torch.from_numpy(getattr(numeric, name)), persistent=False)
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
         sizes = [len(levels) + 1 for levels in categorical.levels]
-        widths = [min(embedding, (size + 1) // 2) for size in sizes]
+        widths = categorical.widths(embedding)
         # Left uninitialised here, so that no global random state is read: training or restoring fills them.
         self.embeddings = nn.ModuleList(
             nn.utils.skip_init(nn.Embedding, size, width)  # type: ignore[no-untyped-call]

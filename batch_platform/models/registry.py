@@ -1,74 +1,50 @@
 """The model registry: immutable, digest-pinned versions in MLflow, and which of them serves when.
 
-Belongs here: registering, finding, loading and promoting versions. Does not belong here: training, or deciding
-whether a version deserves promotion (`gate.py`).
+Belongs here: registering, finding, loading and promoting versions. Does not belong here: training, deciding whether
+a version deserves promotion (`gate.py`), or how a registry is read quickly (`registry_reading.py`).
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from batch_platform.errors import RegistryError
+from batch_platform.errors import ModelError
 from batch_platform.models import artifact
-from batch_platform.models.packaging import DATA, as_mlflow_model
+from batch_platform.models.download import downloaded, source_of
+from batch_platform.models.packaging import as_mlflow_model
 from batch_platform.models.registry_address import (
     already_there_is_fine,
     artifact_location,
     connected,
-    local_folder,
+    prepare_mlflow,
     reaching,
+)
+from batch_platform.models.registry_reading import Reader, reader_of
+from batch_platform.models.runtimes.loading import ModelSource
+from batch_platform.models.versions import (
+    BUILT_IN,
+    CHAMPION,
+    DIGEST,
+    PROMOTED,
+    PROMOTED_AT,
+    WINDOW,
+    WINDOW_START,
+    Version,
+    Versions,
 )
 from batch_platform.settings import Settings
 
-CHAMPION = "champion"
-DIGEST, WINDOW, WINDOW_START = "digest", "serving_window", "serving_window_start"
-PROMOTED, PROMOTED_AT = "promoted", "promoted_at"
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
-PAGE = 1000
-"""Versions asked for at once; a registry may hold more."""
-
-_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-
-
-@dataclass(frozen=True)
-class Version:
-    """One registered version of a model.
-
-    Args:
-        name: the model's name.
-        number: the version's number, a string as in MLflow.
-        digest: over its tensors and configuration.
-        window: key of the window that it serves.
-        window_start: when that window begins.
-        promoted: whether it may serve.
-        metrics: figures from its holdout, as they were registered.
-        promotion: its place in the order of promotions, from 1; 0 if that was never recorded.
-    """
-
-    name: str
-    number: str
-    digest: str
-    window: str
-    window_start: datetime
-    promoted: bool
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    promotion: int = 0
-
-    @property
-    def precedence(self) -> tuple[datetime, int, int]:
-        """Of the promoted versions whose window has begun, the one with the greatest serves.
-
-        The promotion counts before the number: data that were corrected and then restored reproduce a version that
-        is older than the one it must replace.
-        """
-        return (self.window_start, self.promotion, int(self.number))
+__all__ = ["Registry", "Version", "Versions"]
 
 
 class Registry:
@@ -79,8 +55,17 @@ class Registry:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._address, self._artifacts = settings.registry, settings.artifacts
-        self._client = connected(self._address)
+        self._address, self._artifacts, self._project = settings.registry, settings.artifacts, settings.project
+        prepare_mlflow()
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        """MLflow's client, for whatever is written; reading does without it where it can."""
+        return connected(self._address)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return reader_of(self._address, lambda: self._client)
 
     def register(
         self,
@@ -125,31 +110,10 @@ class Registry:
             made = self._client.create_model_version(name, source, run.info.run_id, tags=tags)
         return Version(name, str(made.version), digest, window, window_start, False, dict(metrics))
 
-    def versions(self, name: str) -> list[Version]:
-        """All versions of a model, oldest first."""
-        found: list[Any] = []
-        token: str | None = ""
+    def versions(self, name: str) -> Versions:
+        """All versions of a model as they are now, oldest first; whoever needs several answers asks once."""
         with reaching(self._address):
-            while token is not None:
-                page = self._client.search_model_versions(
-                    f"name = '{name}'", max_results=PAGE, page_token=token or None
-                )
-                found += page
-                token = page.token or None
-        versions = [
-            Version(
-                name,
-                str(version.version),
-                version.tags[DIGEST],
-                version.tags[WINDOW],
-                datetime.fromisoformat(version.tags[WINDOW_START]),
-                version.tags.get(PROMOTED) == "true",
-                promotion=_place(version.tags.get(PROMOTED_AT)),
-            )
-            for version in found
-            if DIGEST in version.tags and WINDOW in version.tags
-        ]
-        return sorted(versions, key=lambda version: int(version.number))
+            return Versions.of(name, self._reader.listing(name))
 
     def promote(self, version: Version) -> None:
         """Let a version serve its window, and make it the champion if no promoted version serves a later one.
@@ -166,44 +130,25 @@ class Registry:
                 self._client.set_registered_model_alias(version.name, CHAMPION, version.number)
 
     def as_of(self, name: str, moment: datetime) -> Version:
-        """The promoted version of the newest serving window that has begun at `moment`; of several, the one that was
-        promoted last."""
-        found = self.serving(name, moment)
-        if found is None:
-            raise RegistryError(
-                f"no promoted version of {name!r} serves {moment:%Y-%m-%d %H:%M %Z}",
-                where=f"models/{name}",
-                fix="materialize the model for that window, or look at its gate check",
-            )
-        return found
+        """The version that serves at `moment`: see `Versions.as_of`."""
+        return self.versions(name).as_of(moment)
 
     def serving(self, name: str, moment: datetime, *, without: Version | None = None) -> Version | None:
         """As `as_of`, but None if there is none; leaves out the version `without`."""
-        left_out = without.number if without else None
-        begun = [v for v in self.versions(name) if v.promoted and v.window_start <= moment and v.number != left_out]
-        return max(begun, key=lambda version: version.precedence, default=None)
+        return self.versions(name).serving(moment, without=without)
 
     def champion(self, name: str) -> Version:
         """The version that the alias `champion` names."""
-        from mlflow.exceptions import MlflowException
-
-        with reaching(self._address):
-            try:
-                number = str(self._client.get_model_version_by_alias(name, CHAMPION).version)
-            except MlflowException as error:
-                if error.error_code not in _ABSENT:
-                    raise
-                raise RegistryError(f"{name!r} has no champion", fix="promote a version") from error
-        return self.numbered(name, number)
+        return self.versions(name).champion()
 
     def numbered(self, name: str, number: str) -> Version:
         """The version with this number, promoted or not."""
-        known = self.versions(name)
-        found = next((version for version in known if version.number == number), None)
-        if found is None:
-            newest = f"its newest is {known[-1].number}" if known else "it has none; check the name, or train one"
-            raise RegistryError(f"{name!r} has no version {number}", fix=newest)
-        return found
+        return self.versions(name).numbered(number)
+
+    def location(self, version: Version) -> str:
+        """The address of a version's files, as MLflow would download them from."""
+        with reaching(self._address):
+            return self._reader.location(version.name, version.number)
 
     def metrics(self, version: Version) -> dict[str, float]:
         """The figures that were registered with a version."""
@@ -221,18 +166,25 @@ class Registry:
         Raises:
             ModelError: the artifact is missing, damaged or not the one that was registered.
         """
-        with reaching(self._address):
-            source = self._client.get_model_version_download_uri(version.name, version.number)
-            local = local_folder(source)
-            if local is not None:
-                return artifact.load(local / "data" / DATA, version.digest)
-            import mlflow
+        if version.flavor != BUILT_IN:
+            raise ModelError(
+                f"{version.name} version {version.number} is a model of MLflow's flavour {version.flavor}",
+                fix="score it through a prediction table, or load it with mlflow.pyfunc",
+            )
+        return artifact.load(self.source(version).folder, version.digest)
 
-            with tempfile.TemporaryDirectory() as scratch:
-                folder = mlflow.artifacts.download_artifacts(
-                    f"{source}/data/{DATA}", dst_path=scratch, tracking_uri=self._address
-                )
-                return artifact.load(Path(folder), version.digest)
+    def source(self, version: Version) -> ModelSource:
+        """A version as workers load it, its files on this machine.
+
+        Raises:
+            ModelError: files that had to be downloaded are not those that were registered.
+        """
+
+        def fetch(address: str, target: Path) -> None:
+            with reaching(self._address):
+                downloaded(address, target, self._address)
+
+        return source_of(version, self.location(version), self._project, fetch)
 
     def _run_of(self, version: Version) -> Any:
         return self._client.get_run(str(self._client.get_model_version(version.name, version.number).run_id))
@@ -245,7 +197,3 @@ class Registry:
             place = artifact_location(self._artifacts, name)
             return str(self._client.create_experiment(name, artifact_location=place))
         return str(self._client.get_experiment_by_name(name).experiment_id)
-
-
-def _place(tag: str | None) -> int:
-    return int(tag) if tag is not None and tag.isdecimal() else 0

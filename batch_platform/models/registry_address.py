@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,12 +31,9 @@ def reaching(address: str) -> Iterator[None]:
     Raises:
         RegistryError: transient if the registry was out of reach; a disk that is full is not a matter of the address.
     """
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
+    except _failures() as error:
         place = shown(address)
         reason = first_line(_without_secrets(str(error), address) or type(error).__name__)
         full = any(sign in str(error).lower() for sign in _FULL)
@@ -45,6 +43,16 @@ def reaching(address: str) -> Iterator[None]:
             fix="free space where the registry and its artifacts lie" if full else "check BATCH_PLATFORM_REGISTRY",
             transient=_may_pass(error) and not full,
         ) from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What reaching a registry may raise; asked only once something is raised, so that MLflow need not be imported."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    known: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, ImportError, ValueError)
+    # Without the module nobody can have raised its exception.
+    mlflow = sys.modules.get("mlflow.exceptions")
+    return known if mlflow is None else (mlflow.MlflowException, *known)
 
 
 def shown(address: str) -> str:
@@ -84,17 +92,22 @@ def already_there_is_fine() -> Iterator[None]:
             raise
 
 
+def prepare_mlflow() -> None:
+    """Settle how MLflow behaves in this process, before anything imports it."""
+    # A registry that is down should be reported within seconds; runs are retried by their own policy.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+
+
 def connected(address: str) -> MlflowClient:
     """A client of the registry at this address; makes the folder of a database file.
 
     Raises:
         RegistryError: it is out of reach, or the address means none.
     """
-    # A registry that is down should be reported within seconds; runs are retried by their own policy.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    prepare_mlflow()
     with reaching(address):
         import mlflow
 
@@ -131,4 +144,9 @@ def _may_pass(error: Exception) -> bool:
     """Whether the registry was out of reach, rather than that it refused."""
     from sqlalchemy.exc import OperationalError
 
-    return isinstance(error, OperationalError | ConnectionError) or "Max retries exceeded" in str(error)
+    text = str(error)
+    return (
+        isinstance(error, OperationalError | ConnectionError)
+        or "Max retries exceeded" in text
+        or "Read timed out" in text
+    )

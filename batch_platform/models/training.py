@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batch_platform.errors import BatchPlatformError, ModelError, RegistryError, first_line
+from batch_platform.errors import BatchPlatformError, ModelError, first_line
 from batch_platform.models.artifact import Model, resolve
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.models.gate import GateVerdict, judge
 from batch_platform.models.lineage import parameters_of
 from batch_platform.models.quality import Quality, base_rate_scores, evaluate, logistic_regression_scores
 from batch_platform.models.registry import Registry, Version
+from batch_platform.models.reloading import difference, scores_of
 from batch_platform.models.task import TrainingTask
 from batch_platform.models.training_rows import LABEL, Windows, labelled_rows, windows_of
 from batch_platform.outcomes import Run
@@ -42,7 +43,8 @@ class TrainedVersion:
         windows: the partitions it was trained and evaluated on.
         training_rows: how many rows it was trained on.
         parameters: what determined it.
-        unlike: how it differs when it is read back from the registry; empty if its scores are bit-equal.
+        unlike: how it differs when it is read back from the registry; empty if its scores are bit-equal and those of
+            the form in which it scores prediction tables are within `reloading.TOLERANCE`.
         promoted: whether it may serve now.
         champion: the version that would serve the window without it.
         epochs: how many times training passed over the rows, where the trainer tells.
@@ -61,7 +63,7 @@ class TrainedVersion:
 
     @property
     def reloaded(self) -> bool:
-        """Whether it gives bit-equal scores when it is read back from the registry."""
+        """Whether it gives the same scores when it is read back from the registry, see `unlike`."""
         return not self.unlike
 
 
@@ -84,7 +86,7 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str, run
     task = TrainingTask(definition.columns, LABEL, PARTITION_COLUMN, definition.seed, dict(definition.options))
     model = _trained(definition, training, task)
     labels = task.labels(holdout)
-    scores = _scores(model, holdout, f"{definition.table}[{key}]")
+    scores = scores_of(model, holdout, f"{definition.table}[{key}]")
     qualities = {
         MODEL: evaluate(labels, scores),
         REGRESSION: evaluate(labels, logistic_regression_scores(training, holdout, task)),
@@ -102,7 +104,7 @@ def train_version(definition: ModelDefinition, settings: Settings, key: str, run
         metrics=_figures(qualities),
         parameters=parameters,
     )
-    unlike = _difference(registry, version, holdout, scores)
+    unlike = difference(registry, version, holdout, scores)
     champion = registry.serving(definition.name, window_start, without=version)
     compared = any(threshold.gain_over_champion is not None for threshold in definition.gate)
     rival = _rival_figures(registry, champion, holdout, labels) if champion and compared else None
@@ -137,33 +139,6 @@ def _trained(definition: ModelDefinition, rows: pa.Table, task: TrainingTask) ->
     return model
 
 
-def _scores(model: Model, rows: pa.Table, where: str) -> NDArray[Any]:
-    """The model's scores, shape (rows,)."""
-    try:
-        scores = np.asarray(model.predict(rows))
-        scores.astype(np.float64)
-    except BatchPlatformError:
-        raise
-    except Exception as error:  # whatever a model of the user's own may raise
-        raise ModelError(f"the model cannot predict: {first_line(error)}", where=where, fix="correct it") from error
-    if scores.shape != (rows.num_rows,):
-        raise ModelError(f"the model gives scores of shape {scores.shape} for {rows.num_rows} rows", where=where)
-    return scores
-
-
-def _difference(registry: Registry, version: Version, holdout: pa.Table, scores: NDArray[Any]) -> str:
-    """How the scores of the version differ once it is read back from the registry; empty if they are bit-equal."""
-    try:
-        again = _scores(registry.load(version), holdout, f"version {version.number}")
-    except (ModelError, RegistryError) as error:
-        if error.transient:
-            raise
-        return str(error)
-    if (again.dtype, again.tobytes()) == (scores.dtype, scores.tobytes()):
-        return ""
-    return f"{np.sum(again != scores)} of {len(scores)} scores differ once it is read back"
-
-
 def _rival_figures(
     registry: Registry, champion: Version, holdout: pa.Table, labels: NDArray[Any]
 ) -> dict[str, float] | None:
@@ -177,7 +152,7 @@ def _rival_figures(
         rival = registry.load(champion)
         if not set(rival.features) <= set(holdout.column_names):
             return None
-        return _named(evaluate(labels, _scores(rival, holdout, where)))
+        return _named(evaluate(labels, scores_of(rival, holdout, where)))
     except ModelError as error:
         raise ModelError(
             f"the gate cannot compare with the version that serves: {error.what}",

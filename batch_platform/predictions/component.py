@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -15,11 +15,15 @@ from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
 from batch_platform.engines import ENGINES
 from batch_platform.errors import ConfigurationError
-from batch_platform.features.component import column_schema, feature_tables
+from batch_platform.features.component import Quarantine, column_schema, feature_tables
+from batch_platform.features.quarantine import Tolerance
 from batch_platform.models.component import model_definitions
 from batch_platform.models.definition import ModelDefinition
+from batch_platform.models.runtimes.base import BATCH_ROWS
+from batch_platform.models.runtimes.scores import ScoreField
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Calendar, Offset, stretch_mapping
+from batch_platform.partitions import stretch_mapping
+from batch_platform.predictions.deadline import refuse_early_deadline
 from batch_platform.predictions.definition import (
     CHECKS,
     FEATURES_DIGEST,
@@ -28,8 +32,12 @@ from batch_platform.predictions.definition import (
     SCORE,
     Predictions,
 )
+from batch_platform.predictions.options import SHARD_ROWS, ScoringOptions
 from batch_platform.predictions.outputs import output_schema
 from batch_platform.settings import Settings
+from batch_platform.sinks.declared import refuse_unknown_columns
+from batch_platform.sinks.delivery import CHECK, CHECK_TEXT
+from batch_platform.sinks.parsing import parse_sinks
 from batch_platform.telemetry.cost import Meter
 
 
@@ -40,6 +48,19 @@ class Slo(dg.Model, dg.Resolvable):
     warn: Annotated[str | None, Field(description="When to begin to worry; before `due`.")] = None
 
 
+class ScoringField(dg.Model, dg.Resolvable):
+    """How shards are scored; none of it changes what comes out, but for the last bits where `batch_rows` does."""
+
+    batch_rows: Annotated[int, Field(description="Rows that the model sees at once.")] = BATCH_ROWS
+    shard_rows: Annotated[int, Field(description="Rows of a shard, about.")] = SHARD_ROWS
+    workers: Annotated[int | None, Field(description="One for each processor, unless set.")] = None
+    worker_kind: Annotated[
+        Literal["threads", "processes"] | None, Field(description="The model decides, unless set.")
+    ] = None
+    device: Annotated[str, Field(description="cpu, cuda, cuda:1, or auto.")] = "cpu"
+    memory: Annotated[str | None, Field(description="'2GB'; a quarter of the machine's, unless set.")] = None
+
+
 @dg.scaffold_with(scaffolder("batch_platform.scaffold.prediction_table"))
 class PredictionTable(Declaration):
     """Scores `predictions/<name>`: one row for each valid feature row, by the version that serves its partition."""
@@ -48,7 +69,15 @@ class PredictionTable(Declaration):
     features: Annotated[FeatureTableName, Field(description="The feature table.")]
     registered_model: Annotated[str, Field(description="The model's name in the registry.")]
     outputs: Annotated[
-        dict[str, str], Field(description="Column -> 'score', or SQL over the columns before it.", min_length=1)
+        dict[str, str], Field(description="Column -> a score, or SQL over scores and columns before it.", min_length=1)
+    ]
+    scores: Annotated[
+        dict[str, str],
+        Field(
+            description="What the model gives: name -> probability, float, double, integer, text, boolean or "
+            "float[384]; numbers may end with ' in [0, 1]'.",
+            default_factory=lambda: {SCORE: "probability"},
+        ),
     ]
     version: Annotated[
         str | int,
@@ -56,6 +85,19 @@ class PredictionTable(Declaration):
     ] = "as_of"
     carry: Annotated[Sequence[str], Field(description="Feature columns that are handed on.")] = ()
     engine: Annotated[str, Field(description=f"Who maps shards: {', '.join(ENGINES)}.")] = "local"
+    scoring: Annotated[
+        ScoringField, Field(description="Batches, workers, device, memory.", default_factory=ScoringField)
+    ]
+    quarantine: Annotated[Quarantine, Field(description="How many rows may fail.", default_factory=Quarantine)]
+    reuse: Annotated[
+        int | None,
+        Field(
+            description="Take over scores of unchanged rows from the partition this many before: 1 is the last.", ge=0
+        ),
+    ] = None
+    sinks: Annotated[
+        Sequence[dict[str, Any]], Field(description="Where committed predictions go: see docs/how-to/sinks.md.")
+    ] = ()
     slo: Annotated[Slo | None, Field(description="The deadline of each partition.")] = None
     owners: Owners = ()
     description: Annotated[str, Field(description="Shown in the UI.")] = ""
@@ -83,12 +125,8 @@ class PredictionTable(Declaration):
         if not re.fullmatch(r"as_of|champion|[1-9][0-9]*", str(self.version)):
             raise ConfigurationError(f"version {self.version!r}", fix="use as_of, champion or a version number")
         model = model_definitions(context).get(self.registered_model)
-        if model is None and self.version == "as_of":
-            raise ConfigurationError(
-                f"no ModelVersion component makes {self.registered_model!r}", fix="pin a version number, or add one"
-            )
         if self.slo is not None:
-            _refuse_early_deadline(self.slo, features.known_at, features.partitions)
+            refuse_early_deadline(self.slo.due, self.slo.warn, features.known_at, features.partitions)
         table = Predictions(
             name=self.name,
             features=features.model.table,
@@ -102,8 +140,14 @@ class PredictionTable(Declaration):
             carry=tuple(self.carry),
             engine=self.engine,
             columns=features.contract.features,
+            scores=tuple(ScoreField.parse(name, text) for name, text in self.scores.items()),
+            tolerance=Tolerance.parse(self.quarantine.stop_above),
+            scoring=ScoringOptions.declared(**self.scoring.model_dump()),
+            reuse=self.reuse,
+            sinks=parse_sinks(self.sinks),
         )
-        output_schema(table)  # its SQL is tried on no rows: a mistake is told now, not at night
+        # Its SQL is tried on no rows: a mistake is told now, not at night.
+        refuse_unknown_columns(table.sinks, output_schema(table).names)
         return table, model
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -121,7 +165,9 @@ class PredictionTable(Declaration):
 
         deps = [dg.AssetDep(asset_key(predictions.features))]
         if model is not None:
-            deps.append(dg.AssetDep(asset_key(model.table), partition_mapping=_serving(predictions, model)))
+            back = predictions.decided_before
+            serving = stretch_mapping(back, back)
+            deps.append(dg.AssetDep(asset_key(model.table), partition_mapping=serving))
         pipeline, kinds = Pipeline.of(context, self.owners), {"delta", "pytorch"}
         described = self.description or f"Predictions of {self.registered_model}."
         metadata = {"dagster/column_schema": _columns(predictions), "due": self.slo.due if self.slo else "none"}
@@ -132,43 +178,22 @@ class PredictionTable(Declaration):
             pipeline.spec(predictions.quarantine, failed, {"delta", "quarantine"}, partitions, deps, None, code),
         ]
         checks = check_specs(predictions.table, CHECKS, partitions)
+        if predictions.sinks:
+            checks += check_specs(predictions.table, {CHECK: CHECK_TEXT}, partitions, blocking=False)[1:]
         step = table_step(predictions.table, specs=specs, checks=checks, compute=compute, engine=self.engine)
         return dg.Definitions(assets=[step])
-
-
-def _serving(predictions: Predictions, model: ModelDefinition) -> dg.PartitionMapping:
-    """The model's window that contains the decision time: offsets count the reader's own partitions."""
-    days = predictions.calendar
-    decision = predictions.known_at.after(days.start_of(days.first))
-    offset = 0
-    while days.start_of(days.shift(days.first, offset)) > decision:
-        offset -= 1
-    while days.start_of(days.shift(days.first, offset + 1)) <= decision:
-        offset += 1
-    return stretch_mapping(-offset, -offset)
-
-
-def _refuse_early_deadline(slo: Slo, known_at: Offset, calendar: Calendar) -> None:
-    start = calendar.start_of(calendar.start)
-    due, decision = Offset.parse(slo.due).after(start), known_at.after(start)
-    if due <= decision:
-        raise ConfigurationError(
-            f"slo.due {slo.due!r} is not after the decision time {known_at.text!r}: the inputs cannot be there",
-            fix="move the deadline later, or known_at earlier",
-        )
-    if slo.warn is not None and Offset.parse(slo.warn).after(start) > due:
-        raise ConfigurationError(f"slo.warn {slo.warn!r} comes after slo.due {slo.due!r}", fix="warn earlier")
 
 
 def _columns(predictions: Predictions) -> dg.TableSchema:
     """The output's columns: those copied from the features keep their description."""
     described = {column.name: column for column in column_schema(predictions.contract).columns}
     copied = [described[name] for name in predictions.copied]
+    scores = {score.name: score.text for score in predictions.scores}
     derived = [
         dg.TableColumn(
             name,
-            "FLOAT" if expression == SCORE else "derived",
-            "The model's score." if expression == SCORE else f"SQL: {expression}",
+            "derived" if name in predictions.derived else scores[expression],
+            f"SQL: {expression}" if name in predictions.derived else f"The model's {expression}.",
         )
         for name, expression in predictions.outputs.items()
     ]

@@ -1,49 +1,44 @@
-"""Scoring partitions: choose the versions, plan the shards of all, let an engine map them once, commit at once.
+"""Scoring partitions: plan the shards of all, score those that are not there yet, commit at once, hand on to sinks.
 
-Belongs here: the steps from feature partitions to committed prediction partitions. Does not belong here: what
-happens inside a shard (`scorer.py`), what its receipts add up to (`scored.py`) or what is checked (`checks.py`).
+Belongs here: the steps from feature partitions to committed prediction partitions. Does not belong here: planning
+(`planning.py`), what happens inside a shard (`scorer.py`), what its receipts add up to (`scored.py`) or what is checked
+(`checks.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version as installed
+from dataclasses import replace
+
+import pyarrow as pa
 
 from batch_platform.engines import engine_named
-from batch_platform.errors import ContractError, ModelError, ends_the_run, foreseen
-from batch_platform.lake.log import Recorded, live_rows, newest_records
-from batch_platform.lake.table import Table
-from batch_platform.models.artifact import Model
-from batch_platform.models.registry import Registry, Version
-from batch_platform.outcomes import PartitionOutcome, Run
+from batch_platform.engines.base import WorkerKind
+from batch_platform.errors import BatchPlatformError, ends_the_run, foreseen
+from batch_platform.models.registry import Registry
+from batch_platform.models.runtimes.base import Runtime
+from batch_platform.models.runtimes.fit import refuse_unfit
+from batch_platform.models.runtimes.loading import ModelSource, load_runtime
+from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
+from batch_platform.predictions.budget import workers_for
+from batch_platform.predictions.checks import judge
 from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.planning import Planner, Task, serving_version
+from batch_platform.predictions.receipt_book import ReceiptBook
 from batch_platform.predictions.receipts import Failure, Receipt
-from batch_platform.predictions.scored import Scored, add_up, commit, judge
-from batch_platform.predictions.scorer import Attempt, Serving, ShardScorer
-from batch_platform.predictions.shards import Shard, plan
+from batch_platform.predictions.scored import Scored, add_up, commit
+from batch_platform.predictions.scorer import Attempt, ShardScorer
+from batch_platform.predictions.shards import Shard
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
-from batch_platform.versions import installed_version
+from batch_platform.telemetry.logs import bound, log
+from batch_platform.telemetry.memory import peak_bytes
+from batch_platform.telemetry.progress import Progress
 
+_WORTH_PROCESSES = 500_000
+"""Rows from which on worker processes make up for the seconds that they take to start."""
 
-@dataclass(frozen=True)
-class _Inputs:
-    """The feature partitions at one version of their table: their records, and path and rows of their files."""
-
-    records: Mapping[str, Recorded]
-    files: Mapping[str, list[tuple[str, int]]]
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One partition, planned: what scores it, what it reads, and its shards."""
-
-    version: Version
-    features: Recorded
-    serving: Serving
-    shards: Sequence[Shard]
+Results = Mapping[Shard, Receipt | Failure]
 
 
 def score(
@@ -51,35 +46,41 @@ def score(
 ) -> list[PartitionOutcome]:
     """Score partitions and commit the good ones together, failed rows first.
 
+    Shards that an earlier run scored are taken as they are; a killed run goes on where it was.
+
     Raises:
         LakeError: the lake cannot be read or written; no partition has changed then.
         BatchPlatformError: a transient one, such as a registry out of reach, which no other partition would find
             different; no partition has changed then.
+        Cancelled: the run was cancelled; what was scored so far is found by the next one.
     """
-    registry = Registry(settings)
-    planner = _Planner(predictions, registry, _opened(predictions, settings, keys))
-    tasks: dict[str, _Task] = {}
-    outcomes: dict[str, PartitionOutcome] = {}
-    for key in keys:
-        try:
-            tasks[key] = planner.task(key)
-        except Exception as error:
-            outcomes[key] = _failed(predictions, key, error)
-    results = _mapped(predictions, settings, tasks)
-    done: dict[str, Scored] = {}
-    for key, task in tasks.items():
-        try:
-            receipts = _receipts(results[key])
-            scored = add_up(predictions, key, task.features, task.version, receipts)
-            # Asked anew: a champion may have changed while the shards were scored.
-            expected = serving_version(predictions, registry, key)
-            outcomes[key] = judge(predictions, settings.lake, key, task.version, scored, expected)
-            if outcomes[key].error is None:
-                done[key] = scored
-        except Exception as error:
-            outcomes[key] = _failed(predictions, key, error)
-    noted = commit(predictions, settings.lake, done, run, meter) if done else {}
-    return [outcomes[key].noting(noted) for key in keys]
+    with bound(run=run.run_id, table=predictions.table):
+        registry = Registry(settings)
+        planner = Planner(predictions, settings, registry, keys, run.replay)
+        tasks: dict[str, Task] = {}
+        outcomes: dict[str, PartitionOutcome] = {}
+        for key in keys:
+            try:
+                tasks[key] = planner.task(key)
+            except Exception as error:
+                outcomes[key] = _failed(predictions, key, error)
+        results = _results(predictions, settings, tasks, run)
+        # Asked anew: a champion may have changed while the shards were scored.
+        versions = registry.versions(predictions.registered_model)
+        done: dict[str, Scored] = {}
+        for key, task in tasks.items():
+            try:
+                scored = add_up(predictions, settings.lake, key, task, _receipts(task, results))
+                expected = serving_version(predictions, versions, key)
+                outcomes[key] = judge(predictions, settings.lake, settings.resources, key, task, scored, expected)
+                if outcomes[key].error is None:
+                    done[key] = scored
+            except Exception as error:
+                outcomes[key] = _failed(predictions, key, error)
+        noted = commit(predictions, settings.lake, done, run, meter) if done else {}
+        noted = {**noted, "peak_memory_mib": peak_bytes(children=True) >> 20}
+        checked = _delivered(predictions, settings, done, run)
+        return [_with_check(outcomes[key].noting(noted), checked.get(key)) for key in keys]
 
 
 def _failed(predictions: Predictions, key: str, error: Exception) -> PartitionOutcome:
@@ -89,95 +90,112 @@ def _failed(predictions: Predictions, key: str, error: Exception) -> PartitionOu
     return PartitionOutcome(key, error=found)
 
 
-def _opened(predictions: Predictions, settings: Settings, keys: Sequence[str]) -> _Inputs:
-    table = Table(settings.lake, predictions.features).open()
-    return _Inputs({}, {}) if table is None else _Inputs(newest_records(table, keys), live_rows(table))
+def _delivered(
+    predictions: Predictions, settings: Settings, done: Mapping[str, Scored], run: Run
+) -> dict[str, CheckOutcome]:
+    """What became of each partition on its way to the sinks; none of it takes predictions back."""
+    if not predictions.sinks:
+        return {}
+    from batch_platform.sinks.delivery import deliver_all, delivered_checks
+
+    keys = sorted(done)
+    return delivered_checks(deliver_all(predictions.sinks, settings, predictions.table, keys, predictions.key, run))
 
 
-@cache
-def scoring_code() -> tuple[str, ...]:
-    """The code that decides about scores and outputs.
-
-    The vector kernels that torch uses here are part of it: scores are bit-equal only where they are the same.
-    """
-    import torch
-
-    libraries = [f"{name} {installed(name)}" for name in ("torch", "polars")]
-    return (installed_version(), *libraries, str(torch.backends.cpu.get_cpu_capability()))
+def _with_check(outcome: PartitionOutcome, check: CheckOutcome | None) -> PartitionOutcome:
+    return outcome if check is None else replace(outcome, checks=(*outcome.checks, check))
 
 
-def serving_version(predictions: Predictions, registry: Registry, key: str) -> Version:
-    """The version that the table's `version` field means for a partition."""
-    name = predictions.registered_model
-    if predictions.version == "as_of":
-        return registry.as_of(name, predictions.decision(key))
-    if predictions.version == "champion":
-        return registry.champion(name)
-    return registry.numbered(name, predictions.version)
-
-
-@dataclass(frozen=True)
-class _Planner:
-    """Plans partitions; each model version is loaded once."""
-
-    predictions: Predictions
-    registry: Registry
-    inputs: _Inputs
-    models: dict[str, Model] = field(default_factory=dict)
-
-    def task(self, key: str) -> _Task:
-        """One partition's task.
-
-        Raises:
-            BatchPlatformError: the key, its features, its version or the version's model are not to be had.
-        """
-        predictions = self.predictions
-        predictions.calendar.window(key)
-        version = serving_version(predictions, self.registry, key)
-        if version.number not in self.models:
-            self.models[version.number] = self._load(version)
-        found = self.inputs.records.get(key)
-        if found is None:
-            raise ContractError(
-                f"the input {predictions.features} lacks partition {key}",
-                where=f"{predictions.table}[{key}]",
-                fix="materialize it first",
-            )
-        digest = found.record.digest
-        fingerprint = (digest, version.digest, version.number, predictions.sql_digest, *scoring_code())
-        serving = Serving(self.models[version.number], version.number, version.digest, digest)
-        return _Task(version, found, serving, plan(key, self.inputs.files[key], fingerprint))
-
-    def _load(self, version: Version) -> Model:
-        model = self.registry.load(version)
-        declared = set(self.predictions.columns)
-        lacking = [name for name in model.features if name not in declared]
-        if lacking:
-            raise ModelError(
-                f"the model reads {lacking[0]!r}, which is no feature of {self.predictions.features}",
-                where=f"{version.name} version {version.number}",
-                fix="train a version on the present features",
-            )
-        return model
-
-
-def _mapped(
-    predictions: Predictions, settings: Settings, tasks: Mapping[str, _Task]
-) -> dict[str, list[Receipt | Failure]]:
-    """The results of each partition's shards, in the order of the rows; one call of the engine scores them all."""
-    scorer = ShardScorer(predictions, settings.lake, {key: task.serving for key, task in tasks.items()})
+def _results(predictions: Predictions, settings: Settings, tasks: Mapping[str, Task], run: Run) -> Results:
+    """The result of every shard; one call of the engine scores those that nobody scored before."""
+    book = ReceiptBook(settings.lake, predictions.table, predictions.quarantine)
     shards = [shard for task in tasks.values() for shard in task.shards]
-    results: dict[str, list[Receipt | Failure]] = {key: [] for key in tasks}
-    for result in engine_named(predictions.engine).map(Attempt(scorer), shards):
-        results[result.shard.partition].append(result)
-    for found in results.values():
-        found.sort(key=lambda result: (result.shard.path, result.shard.first_row))
-    return results
+    found: dict[Shard, Receipt | Failure] = dict(book.find(shards))
+    if run.replay:
+        found = {
+            shard: receipt for shard, receipt in found.items() if isinstance(receipt, Receipt) and not receipt.failed
+        }
+    missing = [shard for shard in shards if shard not in found]
+    open_partitions = {shard.partition for shard in missing}
+    refused = _refused(predictions, {key: task for key, task in tasks.items() if key in open_partitions})
+    wanted = [shard for shard in missing if shard.partition not in refused]
+    found |= {shard: Failure(shard, refused[shard.partition]) for shard in missing if shard.partition in refused}
+    log("shards_planned", shards=len(shards), found=len(shards) - len(missing), rows=sum(s.rows for s in wanted))
+    if not wanted:
+        return found
+    if len(missing) < len(shards):
+        run.tell(f"{predictions.table}: {len(shards) - len(missing)} of {len(shards)} shards are there already")
+    earlier = sum(shard.rows for shard in found)
+    progress = Progress(sum(s.rows for s in shards), run.tell, table=predictions.table, done_rows=earlier)
+    with settings.resources.spilling() as spill:
+        servings = {key: task.serving for key, task in tasks.items() if key not in refused}
+        scorer = ShardScorer(predictions, settings.lake, servings, spill)
+        engine = engine_named(
+            predictions.engine,
+            workers=workers_for(predictions, settings.lake, wanted),
+            kind=_worker_kind(predictions, wanted, [serving.source for serving in servings.values()]),
+        )
+        for result in engine.map(Attempt(scorer), wanted):
+            found[result.shard] = result
+            progress.advance(result.shard.rows)
+            if isinstance(result, Receipt):
+                shard = result.shard
+                log(
+                    "shard_scored", partition=shard.partition, shard=shard.name, rows=shard.rows, seconds=result.seconds
+                )
+    return found
 
 
-def _receipts(results: Sequence[Receipt | Failure]) -> list[Receipt]:
-    """The receipts of one partition, or the error of its first shard that failed."""
-    for result in results:
+def _refused(predictions: Predictions, tasks: Mapping[str, Task]) -> dict[str, BatchPlatformError]:
+    """Partition -> why its model cannot score these features at all; each version is looked at once."""
+    verdicts: dict[ModelSource, BatchPlatformError | None] = {}
+    found = {}
+    for key, task in tasks.items():
+        source = task.serving.source
+        if source not in verdicts:
+            verdicts[source] = _verdict(predictions, source)
+        error = verdicts[source]
+        if error is not None:
+            found[key] = error
+    return found
+
+
+def _verdict(predictions: Predictions, source: ModelSource) -> BatchPlatformError | None:
+    where = f"{source.name} version {source.number}"
+    try:
+        runtime = _loaded(predictions, source)
+        kinds = [(name, predictions.contract.column(name).arrow_type) for name in predictions.columns]
+        refuse_unfit(runtime, pa.schema(kinds))
+    except Exception as error:  # whatever a model's own class may raise
+        found = foreseen(error, where)
+        if ends_the_run(found):
+            raise found from None
+        return found
+    return None
+
+
+def _worker_kind(predictions: Predictions, shards: Sequence[Shard], sources: Sequence[ModelSource]) -> WorkerKind:
+    """Threads, unless a model keeps the interpreter's lock to itself and there is enough to do."""
+    options = predictions.scoring
+    if options.worker_kind is not None:
+        return options.worker_kind
+    if sum(shard.rows for shard in shards) < _WORTH_PROCESSES or len(shards) < 2:
+        return WorkerKind.THREADS
+    locking = any(_loaded(predictions, source).holds_lock for source in set(sources))
+    return WorkerKind.PROCESSES if locking else WorkerKind.THREADS
+
+
+def _loaded(predictions: Predictions, source: ModelSource) -> Runtime:
+    options = predictions.scoring
+    return load_runtime(source, options.batch_rows, options.device, predictions.columns)
+
+
+def _receipts(task: Task, results: Results) -> list[Receipt]:
+    """The receipts of one partition, in the order of its rows, or the error of its first shard that failed."""
+    found = []
+    for shard in task.shards:
+        result = results[shard]
         if isinstance(result, Failure):
             raise result.error
-    return [result for result in results if isinstance(result, Receipt)]
+        found.append(result)
+    return found

@@ -1,4 +1,4 @@
-"""A partition after all its shards: from receipts to its record, its files and its outcome, and into the lake.
+"""A partition after all its shards: from receipts to its record, its files, its checks, and into the lake.
 
 Belongs here: what receipts add up to, and committing it. Does not belong here: planning and mapping shards
 (`score.py`), or what happens inside one (`scorer.py`).
@@ -6,24 +6,34 @@ Belongs here: what receipts add up to, and committing it. Does not belong here: 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
-from batch_platform.errors import ContractError, LakeError
+import pyarrow as pa
+
+from batch_platform.errors import LakeError
+from batch_platform.features.quarantine import with_resolved
 from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
-from batch_platform.lake.digest import ContentDigest
-from batch_platform.lake.log import Recorded
+from batch_platform.lake.digest import ContentDigest, digest_table
+from batch_platform.lake.log import live_rows
 from batch_platform.lake.provenance import InputRead, Ledger, ModelUsed, PartitionRecord, Provenance, Stage
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
-from batch_platform.models.registry import Version
-from batch_platform.outcomes import Metadata, PartitionOutcome, Run
-from batch_platform.predictions.checks import prediction_checks
-from batch_platform.predictions.definition import MODEL_VERSION, Predictions
+from batch_platform.outcomes import Metadata, Run
+from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.failures import refuse_too_many
 from batch_platform.predictions.outputs import output_schema
+from batch_platform.predictions.planning import Task
+from batch_platform.predictions.profile import Profile
 from batch_platform.predictions.receipts import Receipt
 from batch_platform.telemetry.cost import Meter
+
+PROFILES = "_profiles"
+"""The folder, inside the table's, of what is known about how values are spread."""
 
 
 @dataclass(frozen=True)
@@ -34,80 +44,54 @@ class Scored:
     failed_record: PartitionRecord
     files: list[DataFile]
     failed_files: list[DataFile]
+    receipts: Sequence[Receipt]
+    profile: Profile
 
 
-def add_up(
-    predictions: Predictions, key: str, features: Recorded, version: Version, receipts: Sequence[Receipt]
-) -> Scored:
+def add_up(predictions: Predictions, lake: Lake, key: str, task: Task, receipts: Sequence[Receipt]) -> Scored:
     """One partition's records and files.
 
     Args:
         predictions: the table.
+        lake: where its tables are.
         key: the partition.
-        features: the feature partition that was scored.
-        version: the version that scored it.
+        task: what was planned.
         receipts: one for each of its shards, in the order of the rows.
 
     Raises:
         LakeError: the feature files hold another number of rows than their ledger says.
+        ContractError: more rows failed than is tolerated.
     """
-    read = {predictions.features: InputRead(features.version, features.record.digest, (key, key))}
-    used = ModelUsed(version.name, version.number, version.digest)
-    scored, failed = sum(r.scored.rows for r in receipts), sum(r.failed.rows for r in receipts)
-    ledger = Ledger(sum(r.shard.rows for r in receipts), {"scored": scored, "reused": 0, "failed": failed})
-    if ledger.rows != features.record.ledger.outcomes["valid"]:
+    read = {predictions.features: InputRead(task.features.version, task.serving.features_digest, (key, key))}
+    used = ModelUsed(task.version.name, task.version.number, task.version.digest)
+    kept, failed = _rows([r.scored for r in receipts]), _rows([r.failed for r in receipts])
+    reused = sum(r.reused for r in receipts)
+    ledger = Ledger(kept + failed, {"scored": kept - reused, "reused": reused, "failed": failed})
+    if ledger.rows != task.serving.rows:
         raise LakeError(
-            f"the feature files hold {ledger.rows} rows, their ledger says {features.record.ledger.outcomes['valid']}",
+            f"the feature files hold {ledger.rows} rows, their ledger says {task.serving.rows}",
             where=f"{predictions.features}[{key}]",
             fix="rebuild the partition",
         )
+    if failed:
+        refuse_too_many(predictions, key, ledger.rows, failed, _first_reason(predictions, lake, receipts))
     digest, rejected = _total([r.digest for r in receipts]), _total([r.failed_digest for r in receipts])
+    profile = reduce(Profile.merge, (r.profile for r in receipts))
+    quarantine, aside = _quarantined(predictions, lake, key, receipts)
     return Scored(
-        PartitionRecord(digest, ledger, read, model=used, rejected=rejected),
-        PartitionRecord(rejected, Ledger(failed, {"failed": failed}), read, model=used),
-        _with_rows([r.scored for r in receipts]),
-        _with_rows([r.failed for r in receipts]),
-    )
-
-
-def _total(digests: Sequence[ContentDigest]) -> str:
-    total = digests[0]
-    for digest in digests[1:]:
-        total = total + digest
-    return total.hex
-
-
-def _with_rows(files: Sequence[DataFile]) -> list[DataFile]:
-    """Empty files add nothing beside others; alone, one of them is the partition."""
-    return [file for file in files if file.rows] or list(files[:1])
-
-
-def judge(
-    predictions: Predictions, lake: Lake, key: str, version: Version, scored: Scored, expected: Version
-) -> PartitionOutcome:
-    """Read the partition back from its files and evaluate the checks; a broken one is the outcome's error.
-
-    Raises:
-        LakeError: a file that was just written cannot be read.
-    """
-    columns = [*predictions.key, predictions.score_column, MODEL_VERSION]
-    rows = Table(lake, predictions.table).read_files(scored.files, columns)
-    checks = prediction_checks(predictions, rows, scored.record.ledger, expected)
-    broken = [check for check in checks if not check.passed]
-    place = f"{predictions.table}[{key}]"
-    failed = scored.failed_record
-    return PartitionOutcome(
-        key,
-        digest=scored.record.digest,
-        rows=rows.num_rows,
-        metadata={
-            "ledger": str(scored.record.ledger),
-            "model": f"{version.name} version {version.number}, digest {version.digest[:12]}",
-            "features": f"digest {scored.record.inputs[predictions.features].digest[:12]}",
-        },
-        checks=checks,
-        error=ContractError(f"{broken[0].name}: {broken[0].description}", where=place) if broken else None,
-        extra={predictions.quarantine: PartitionOutcome(key, failed.digest, failed.ledger.rows)},
+        PartitionRecord(
+            digest, ledger, read, model=used, rejected=rejected, code=task.code, profile=_profile_path(key, profile)
+        ),
+        PartitionRecord(
+            aside,
+            Ledger(_rows(quarantine), {"failed": failed, "resolved": _rows(quarantine) - failed}),
+            read,
+            model=used,
+        ),
+        [r.scored for r in receipts if r.scored] or [_empty(lake, predictions.table, key, output_schema(predictions))],
+        quarantine,
+        receipts,
+        profile,
     )
 
 
@@ -117,6 +101,8 @@ def commit(predictions: Predictions, lake: Lake, done: Mapping[str, Scored], run
     Raises:
         LakeError: the lake cannot be written; no prediction has changed then.
     """
+    for scored in done.values():
+        lake.put_text(predictions.table, scored.record.profile, json.dumps(scored.profile.to_json()))
     provenance = Provenance(
         Stage.PREDICTIONS,
         run.run_id,
@@ -142,3 +128,47 @@ def commit(predictions: Predictions, lake: Lake, done: Mapping[str, Scored], run
         provenance,
     )
     return provenance.described(committed.version)
+
+
+def _quarantined(
+    predictions: Predictions, lake: Lake, key: str, receipts: Sequence[Receipt]
+) -> tuple[list[DataFile], str]:
+    """The quarantine's files of a partition and their digest: failures of now, and those that are over."""
+    table = Table(lake, predictions.quarantine)
+    failed = [r.failed for r in receipts if r.failed]
+    opened = table.open()
+    earlier = {} if opened is None else live_rows(opened)
+    if any(rows for _, rows in earlier.get(key, ())):
+        columns = predictions.quarantine_schema.names
+        now = table.read_files(failed, columns) if failed else predictions.quarantine_schema.empty_table()
+        rows = with_resolved(table.read([key], columns), now, predictions.key)
+        return [table.write(key, rows)], digest_table(rows).hex
+    digest = _total([r.failed_digest for r in receipts])
+    return failed or [_empty(lake, predictions.quarantine, key, predictions.quarantine_schema)], digest
+
+
+def _first_reason(predictions: Predictions, lake: Lake, receipts: Sequence[Receipt]) -> str:
+    first = next(r.failed for r in receipts if r.failed)
+    reasons = Table(lake, predictions.quarantine).read_files([first], ["_error"])
+    return str(reasons.column(0)[0].as_py())
+
+
+def _empty(lake: Lake, table: str, key: str, schema: pa.Schema) -> DataFile:
+    """The zero-row file of a partition that was computed and is empty."""
+    return Table(lake, table).write(key, schema.empty_table())
+
+
+def _total(digests: Sequence[ContentDigest]) -> str:
+    total = digests[0]
+    for digest in digests[1:]:
+        total = total + digest
+    return total.hex
+
+
+def _rows(files: Sequence[DataFile | None]) -> int:
+    return sum(file.rows for file in files if file)
+
+
+def _profile_path(key: str, profile: Profile) -> str:
+    text = json.dumps(profile.to_json())
+    return f"{PROFILES}/{key}/{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

@@ -1,27 +1,29 @@
-"""Scoring one shard: read its rows, predict, derive the outputs, write one file of scores and one of failures.
+"""Scoring one shard: stream its rows, predict, write one file of scores and one of failures, keep the receipt.
 
-Belongs here: the pure function that engines map over shards. Does not belong here: planning shards, or making
-their files visible (`score.py`).
+Belongs here: the function that engines map over shards, wherever they run it. Does not belong here: planning shards, or
+making their files visible (`score.py`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from batch_platform.errors import BatchPlatformError, ModelError, ends_the_run, first_line, foreseen
-from batch_platform.lake.digest import digest_table
+from batch_platform.errors import ends_the_run, foreseen
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import Lake
-from batch_platform.lake.table import Table
-from batch_platform.models.artifact import Model
-from batch_platform.predictions.definition import ERROR, MODEL_VERSION, Predictions
-from batch_platform.predictions.outputs import derive_outputs
+from batch_platform.models.runtimes.loading import ModelSource, load_runtime
+from batch_platform.predictions.attempts import Scoring
+from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.reader import ahead, chunks
+from batch_platform.predictions.receipt_book import ReceiptBook
 from batch_platform.predictions.receipts import Failure, Receipt
+from batch_platform.predictions.reuse import Earlier, score_what_changed, with_row_digests
+from batch_platform.predictions.shard_writer import ShardWriter
 from batch_platform.predictions.shards import Shard
 
 
@@ -30,93 +32,74 @@ class Serving:
     """What scores the shards of one partition.
 
     Args:
-        model: loaded once for all partitions that its version serves.
-        version: the version's number.
-        digest: the version's digest.
+        source: the model version, loaded once in each worker.
         features_digest: digest of the feature partition.
+        rows: rows of the feature partition.
+        earlier: the predictions whose scores rows may take over that did not change.
     """
 
-    model: Model
-    version: str
-    digest: str
+    source: ModelSource
     features_digest: str
+    rows: int
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True)
 class ShardScorer:
     """Everything that the shards of one run have in common; call it with a shard.
 
+    It can be sent to other processes and machines: it names models and files, and holds none of them.
+
     Args:
         predictions: the table.
         lake: where features are read and scores written.
         servings: partition -> what scores it.
+        spill: a folder for files that grow, where they cannot grow in the lake.
     """
 
     predictions: Predictions
     lake: Lake
     servings: Mapping[str, Serving]
+    spill: Path
 
     def __call__(self, shard: Shard) -> Receipt:
         """Score one shard.
 
         Raises:
-            ModelError: the model refuses the rows.
+            ModelError: the model cannot be loaded, or refuses the rows.
+            ContractError: more rows failed than is tolerated.
             LakeError: the feature file cannot be read, or the result cannot be written.
+            Cancelled: the run was cancelled.
         """
         began = time.perf_counter()
-        serving = self.servings[shard.partition]
-        rows = self._read(shard)
-        scores = self._scores(rows, shard, serving)
-        usable = np.isfinite(scores)
-        origin = (serving.version, serving.digest, serving.features_digest)
-        scored = derive_outputs(self.predictions, rows.filter(pa.array(usable)), scores[usable], origin)
-        failed = self._failures(rows.filter(pa.array(~usable)), scores[~usable], serving.version)
-        table, quarantine = Table(self.lake, self.predictions.table), Table(self.lake, self.predictions.quarantine)
-        good = scores[usable]
-        return Receipt(
-            shard=shard,
-            scored=table.write(shard.partition, scored),
-            failed=quarantine.write(shard.partition, failed),
-            digest=digest_table(scored),
-            failed_digest=digest_table(failed),
-            lowest=float(good.min()) if good.size else None,
-            highest=float(good.max()) if good.size else None,
-            total=float(good.sum(dtype=np.float64)),
-            seconds=time.perf_counter() - began,
-        )
-
-    def _read(self, shard: Shard) -> pa.Table:
-        used = (*self.predictions.copied, *self.predictions.columns, SOURCE_FILE, SOURCE_ROW)
-        columns = list(dict.fromkeys(used))
-        source = Table(self.lake, self.predictions.features)
-        return source.read_file(shard.path, columns, shard.first_row, shard.rows)
-
-    def _scores(self, rows: pa.Table, shard: Shard, serving: Serving) -> np.ndarray:
-        if rows.num_rows == 0:
-            return np.empty(0, np.float32)
-        place = f"{self.predictions.table}[{shard.partition}], version {serving.version}"
+        predictions, serving, options = self.predictions, self.servings[shard.partition], self.predictions.scoring
+        source = serving.source
+        runtime = load_runtime(source, options.batch_rows, options.device, predictions.columns)
+        place = f"{predictions.table}[{shard.partition}], version {source.number}"
+        scoring = Scoring(runtime, predictions.scores, options.batch_rows, place)
+        origin = (source.number, source.digest, serving.features_digest)
+        writer = ShardWriter(predictions, self.lake, shard, serving.rows, origin, self.spill)
         try:
-            scores = np.asarray(serving.model.predict(rows))
-        except BatchPlatformError:
+            for rows in self._rows(shard):
+                rows = with_row_digests(predictions, rows)
+                scores, reused = score_what_changed(predictions, scoring, rows, serving.earlier)
+                writer.add(rows, scores, reused)
+            receipt = writer.finish(time.perf_counter() - began)
+        except BaseException:
+            writer.discard()
             raise
-        except Exception as error:  # whatever a trainer's own class may raise
-            raise ModelError(f"the model fails: {first_line(error)}", where=place) from error
-        if scores.shape != (rows.num_rows,):
-            raise ModelError(
-                f"the model gave scores of shape {scores.shape} for {rows.num_rows} rows",
-                where=place,
-                fix="a prediction table needs one score per row",
-            )
-        with np.errstate(over="ignore"):  # what does not fit becomes infinite and goes to quarantine
-            return scores.astype(np.float32, copy=False)
+        ReceiptBook(self.lake, predictions.table, predictions.quarantine).keep(receipt)
+        return receipt
 
-    def _failures(self, rows: pa.Table, scores: np.ndarray, version: str) -> pa.Table:
-        failed = rows.select([*self.predictions.copied, SOURCE_FILE, SOURCE_ROW])
-        reasons = pa.array([f"the model's score is {score}" for score in scores], pa.string())
-        failed = failed.append_column(MODEL_VERSION, pa.array([version] * len(scores), pa.string()))
-        failed = failed.append_column(ERROR, reasons)
-        failed = failed.append_column("_resolved", pa.array([False] * len(scores), pa.bool_()))
-        return failed.cast(self.predictions.quarantine_schema)
+    def _rows(self, shard: Shard) -> Iterator[pa.Table]:
+        found = chunks(self.lake, self.predictions.features, shard, self._columns, self.predictions.scoring.batch_rows)
+        # On a disk, workers overlap well enough: one reads while another predicts.
+        return found if self.lake.is_local else ahead(found)
+
+    @property
+    def _columns(self) -> list[str]:
+        used = (*self.predictions.copied, *self.predictions.columns, SOURCE_FILE, SOURCE_ROW)
+        return list(dict.fromkeys(used))
 
 
 @dataclass(frozen=True)

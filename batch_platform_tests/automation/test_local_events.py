@@ -8,16 +8,21 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
 
 from batch_platform.automation import local_events
-from batch_platform.automation.local_events import speed_up_local_events
+from batch_platform.automation.local_events import speed_up_local_events, written_together
 
 _NORMAL, _FULL = 1, 2
 
@@ -138,3 +143,89 @@ def test_a_process_killed_while_writing_leaves_a_sound_database_with_all_its_com
         connection.close()
     assert numbers == list(range(len(numbers)))
     assert numbers[-1] >= told[-1]
+
+
+def _stored(instance: dg.DagsterInstance, days: int) -> list[str | None]:
+    """Report a materialization of each day; the partitions that the instance then knows, in their order."""
+    for number in range(days):
+        instance.report_runless_asset_event(dg.AssetMaterialization("visits", partition=f"2026-01-{number + 1:02}"))
+    found = instance.fetch_materializations(dg.AssetKey("visits"), limit=100, ascending=True).records
+    return [record.partition_key for record in found]
+
+
+def test_one_engine_serves_all_events_of_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canary: Dagster still looks for `create_engine` where it is replaced."""
+    made: list[str] = []
+    inner = local_events.create_engine
+
+    def counted(address: str, **options: Any) -> Engine:
+        made.append(address)
+        return inner(address, **options)
+
+    monkeypatch.setattr(local_events, "create_engine", counted)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        assert len(_stored(instance, 5)) == 5
+    assert made and len(made) == len(set(made))
+
+
+def test_events_written_together_are_few_transactions_and_seen_at_once(tmp_path: Path) -> None:
+    """A canary: Dagster's event storage still connects by the method that is replaced."""
+    begun: list[object] = []
+
+    def begins(connection: object) -> None:
+        begun.append(connection)
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        _stored(instance, 1)
+        event.listen(Engine, "begin", begins)
+        try:
+            with written_together(instance):
+                assert len(_stored(instance, 20)) == 21
+            together = len(begun)
+            assert len(_stored(instance, 20)) == 41
+        finally:
+            event.remove(Engine, "begin", begins)
+        assert together * 4 < len(begun) - together
+        assert len(instance.fetch_materializations(dg.AssetKey("visits"), limit=100).records) == 41
+
+
+def test_events_written_together_are_kept_when_what_reports_them_fails(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        with pytest.raises(ZeroDivisionError), written_together(instance):
+            _stored(instance, 3)
+            raise ZeroDivisionError
+        assert len(_stored(instance, 0)) == 3
+
+
+def test_another_thread_is_let_in_while_events_are_written_together(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, ThreadPoolExecutor(1) as pool:
+        with written_together(instance):
+            _stored(instance, 1)
+            other = pool.submit(_stored, instance, 1)
+            while not other.done():
+                _stored(instance, 1)
+        assert other.exception() is None
+        assert len(_stored(instance, 0)) > 2
+
+
+def test_a_batch_of_events_is_stored_in_one_transaction_for_each_database(tmp_path: Path) -> None:
+    """A canary: Dagster still hands batches to the method that is replaced, once a batch size is set."""
+    days = dg.DailyPartitionsDefinition("2026-01-01")
+
+    @dg.asset(partitions_def=days, backfill_policy=dg.BackfillPolicy.single_run())
+    def visits() -> None:
+        pass
+
+    batches: list[int] = []
+    store = SqliteEventLogStorage.store_event_batch
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        patch.setattr(
+            SqliteEventLogStorage,
+            "store_event_batch",
+            lambda storage, events: (batches.append(len(events)), store(storage, events))[1],
+        )
+        tags = {ASSET_PARTITION_RANGE_START_TAG: "2026-01-01", ASSET_PARTITION_RANGE_END_TAG: "2026-01-09"}
+        job = dg.Definitions(assets=[visits]).resolve_implicit_global_asset_job_def()
+        assert job.execute_in_process(instance=instance, tags=tags).success
+        assert len(instance.get_materialized_partitions(dg.AssetKey("visits"))) == 9
+    assert 9 in batches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import pytest
 from batch_platform.automation import step as steps
 from batch_platform.automation.reporting import ERROR_CHECK, TRANSIENT, asset_key, check_specs
 from batch_platform.errors import BatchPlatformError, LakeError, SourceError
+from batch_platform.lake.lease import active_leases, utc_now
 from batch_platform.outcomes import CheckOutcome, PartitionOutcome, Run
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
@@ -49,7 +51,8 @@ class Work:
 
 
 @pytest.fixture(autouse=True)
-def _hardly_any_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+def _hardly_any_delay(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    assert settings == Settings.from_environment()  # leases lie in a lake of the test's own
     assert TRANSIENT.max_retries == 2
     monkeypatch.setattr(steps, "TRANSIENT", dg.RetryPolicy(max_retries=2, delay=0.01))
 
@@ -137,6 +140,65 @@ def test_transient_errors_of_all_partitions_are_tried_again(instance: dg.Dagster
     result = execute(_definitions(work), instance, [TABLE], FIRST, FIRST)
     assert not result.success
     assert len(work.runs) == 3
+
+
+def test_what_may_pass_underneath_an_error_is_tried_again(instance: dg.DagsterInstance) -> None:
+    error = LakeError("cannot be read")
+    error.__cause__ = ConnectionResetError("reset by peer")
+    work = Work(errors=[error, ConnectionRefusedError("refused")])
+    assert execute(_definitions(work), instance, [TABLE], FIRST, SECOND).success
+    assert len(work.runs) == 3
+
+
+def test_an_error_that_nobody_foresaw_is_not_tried_again_and_its_traceback_stands_in_the_log(
+    instance: dg.DagsterInstance,
+) -> None:
+    work = Work(errors=[ZeroDivisionError("division by zero")])
+    result = execute(_definitions(work), instance, [TABLE], FIRST, SECOND)
+    assert not result.success
+    assert len(work.runs) == 1
+    expected = f"UnexpectedError: {TABLE}: ZeroDivisionError: division by zero (see the traceback in the run's log)"
+    assert _reason(result) == expected
+    messages = [entry.user_message for entry in instance.all_logs(result.run_id) if entry.level == logging.ERROR]
+    assert any("Traceback" in text and "test_step.py" in text for text in messages)
+
+
+@pytest.mark.parametrize(("value", "replay"), [(None, False), ("true", True), ("false", False)])
+def test_the_runs_tag_says_whether_it_is_a_replay(
+    instance: dg.DagsterInstance, value: str | None, replay: bool
+) -> None:
+    work = Work()
+    job = _definitions(work, None).resolve_implicit_global_asset_job_def()
+    assert job.execute_in_process(instance=instance, tags={} if value is None else {steps.REPLAY: value}).success
+    assert [run.replay for _, run in work.runs] == [replay]
+
+
+def test_what_a_run_tells_stands_in_its_log(instance: dg.DagsterInstance) -> None:
+    def compute(_: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
+        run.tell("half of it is done")
+        return [PartitionOutcome(key, digest="d") for key in keys]
+
+    spec = dg.AssetSpec(asset_key(TABLE))
+    step = steps.table_step(TABLE, specs=[spec], checks=[], compute=compute)
+    result = dg.materialize([step], instance=instance)
+    assert "half of it is done" in {entry.user_message for entry in instance.all_logs(result.run_id)}
+
+
+def test_a_step_holds_a_lease_on_each_of_its_tables_while_it_computes(
+    instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    found: list[list[str]] = []
+
+    def compute(given: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
+        found.extend([held.holder for held in active_leases(given.lake, name, utc_now())] for name in tables)
+        return [PartitionOutcome(key, digest="d") for key in keys]
+
+    tables = (TABLE, "quarantine/orders")
+    specs = [dg.AssetSpec(asset_key(name)) for name in tables]
+    step = steps.table_step(TABLE, specs=specs, checks=[], compute=compute)
+    result = dg.materialize([step], instance=instance)
+    assert found == [[result.run_id], [result.run_id]]
+    assert [active_leases(settings.lake, name, utc_now()) for name in tables] == [[], []]
 
 
 def test_a_permanent_error_of_the_whole_step_is_not_tried_again(instance: dg.DagsterInstance) -> None:

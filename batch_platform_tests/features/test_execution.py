@@ -23,7 +23,6 @@ from batch_platform.errors import ConfigurationError, ContractError, UnreadableE
 from batch_platform.features import partition_writer, sandbox
 from batch_platform.features.build import build
 from batch_platform.features.definition import FeatureTable
-from batch_platform.lake import file_writer
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import PartitionOutcome
@@ -56,9 +55,8 @@ FROM {{ source('snapshots', 'flights') }} AS f, range(20000) AS r(n) WHERE f.fli
 
 
 def in_batches(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """Let rows come out of a query in batches of so many at most; files grow from 8 rows on, in groups of 4."""
+    """Let rows come out of a query in batches of so many at most."""
     monkeypatch.setattr(sandbox, "BATCH_ROWS", rows)
-    monkeypatch.setattr(file_writer, "MOST_IN_MEMORY", rows)
 
 
 def content(lake: Lake, table: str = FEATURES, key: str = DAY) -> bytes:
@@ -76,8 +74,7 @@ def test_a_partition_has_the_same_bytes_in_batches_and_at_once(
         lake = Lake(str(tmp_path / name))
         put_days(lake)
         in_batches(monkeypatch, size)
-        monkeypatch.setattr(file_writer, "ROW_GROUP_ROWS", 3000)
-        monkeypatch.setattr("batch_platform.lake.data_file.ROW_GROUP_ROWS", 3000)
+        monkeypatch.setattr("batch_platform.lake.row_groups.ROW_GROUP_ROWS", 3000)
         (outcome,) = built(feature_table(tmp_path / "sql", MANY), lake, [DAY])
         assert outcome.error is None
         delta = Table(lake, FEATURES).open()
@@ -410,17 +407,17 @@ def test_a_build_that_is_killed_leaves_nothing_that_anyone_sees(lake: Lake, tmp_
         import sys
         from pathlib import Path
         from batch_platform.features import sandbox
-        from batch_platform.lake import file_writer
+        from batch_platform.lake import file_writer, row_groups
         from batch_platform.lake.store import Lake
         from batch_platform_tests.features.tables import built, feature_table
         from batch_platform_tests.features.test_execution import MANY
-        sandbox.BATCH_ROWS = file_writer.MOST_IN_MEMORY = 4096
+        sandbox.BATCH_ROWS = 4096
         grow = file_writer._Growing.complete
         def stop(self):
             print("growing", flush=True)
             sys.stdin.read()
         file_writer._Growing.complete = stop
-        file_writer.ROW_GROUP_ROWS = 1000
+        row_groups.ROW_GROUP_ROWS = 1000
         built(feature_table(Path({str(tmp_path / "sql")!r}), MANY), Lake({lake.root!r}), [{DAY!r}])
         """
     )

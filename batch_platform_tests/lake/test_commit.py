@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,12 +11,14 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from batch_platform.errors import LakeError, ProvenanceError
-from batch_platform.lake.commit import LOG_RETENTION, Commit, replace_partitions
+from batch_platform.lake.commit import Commit, replace_partitions
+from batch_platform.lake.creation import LOG_RETENTION
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.provenance import WHOLE_TABLE, Ledger, PartitionRecord, SourceRead
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
+from batch_platform_tests.lake.disks import small_disk
 from batch_platform_tests.lake.writers import (
     SPAWN,
     commit_rows,
@@ -69,6 +69,22 @@ def test_a_file_is_invisible_until_its_commit_and_then_all_of_it_is_seen(table: 
     assert table.read().num_rows == 6
     assert before is not None
     assert before.to_pyarrow_dataset().to_table().num_rows == 6, "a reader in the middle of its work is not disturbed"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="tells which files were synced by the names in /proc")
+def test_a_commit_outlasts_a_loss_of_power(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def sync(opened: int, real: Callable[[int], None] = os.fsync) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{opened}").removeprefix(table.uri))
+        real(opened)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    commit_rows(table, {MON: A})
+    entries = [f"/_delta_log/{version:020}.json" for version in (0, 1)]
+    assert {*entries, "/_delta_log", "", f"/partition_key={MON}"} <= set(synced)
+    [data] = [path for path in synced if path.endswith(".parquet.partial") or ".partial" in path]
+    assert synced.index(data) < synced.index(entries[1]), "the rows are safe before the commit that names them"
 
 
 def test_replacing_keeps_other_partitions_and_old_versions(table: Table) -> None:
@@ -383,19 +399,6 @@ def test_a_file_that_outgrows_its_limit_is_one_clear_error(lake: Lake, table: Ta
     assert "the disk is full (free space and run the partition again)" in message
     assert_untouched(table, good)
     assert commit_rows(table, contents).changed == {MON, TUE}
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own with little room; it takes root to mount one."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small file system takes root; the limit on file size covers the same path")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ DECIMAL = Decimal("1.25")
         (pa.array([2**40], pa.uint64()), pa.int64()),
         (pa.array([1.5], pa.float16()), pa.float32()),
         (pa.array([1.5], pa.float32()), pa.float32()),
-        (pa.array(["x"]).dictionary_encode(), pa.string()),
+        (pa.array(["x"]).dictionary_encode(), pa.dictionary(pa.int32(), pa.string())),
+        (pa.array([7]).dictionary_encode(), pa.int64()),
         (pa.array(["x"], pa.large_string()), pa.string()),
         (pa.array(["x"], pa.string_view()), pa.string()),
         (pa.array([b"x"], pa.large_binary()), pa.binary()),
@@ -43,7 +44,8 @@ def test_a_change_of_storage_is_no_change_of_content(column: pa.Array, stored: p
     assert kept.schema.field("a").type == stored
     assert digest_table(kept).hex == digest_table(rows).hex
     assert storable(kept) is kept
-    assert storage_schema(kept.schema) == kept.schema
+    plain = kept.schema if not pa.types.is_dictionary(stored) else pa.schema([("a", stored.value_type)])
+    assert storage_schema(kept.schema) == plain
 
 
 @pytest.mark.parametrize(

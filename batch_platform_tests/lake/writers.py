@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_platform.lake.commit import Commit, replace_partitions
+from batch_platform.lake.commit import Commit, Replacement, replace_partitions, replace_with_quarantine
 from batch_platform.lake.digest import digest_table
 from batch_platform.lake.provenance import Ledger, PartitionRecord, Provenance, SourceRead, Stage
 from batch_platform.lake.store import Lake
@@ -23,6 +23,7 @@ from batch_platform.lake.table import Table
 from batch_platform.partitions import PARTITION_COLUMN
 
 SPAWN = multiprocessing.get_context("spawn")  # deltalake does not survive a fork
+Committing = Callable[[Table, Mapping[str, pa.Table]], Commit]
 SOURCE = SourceRead("in.csv", "0" * 64, 1)
 
 
@@ -46,6 +47,29 @@ def commit_rows(table: Table, contents: Mapping[str, pa.Table], run_id: str = "r
     return replace_partitions(table, schema, files, provenance_of(records, run_id=run_id))
 
 
+def commit_pair(table: Table, contents: Mapping[str, pa.Table]) -> Commit:
+    """Commit rows and, beside them, as many rejected ones of the same writer, as a stage with a quarantine does."""
+    aside = Table(table.lake, quarantine_of(table.name))
+    schema = next(iter(contents.values())).schema
+    digests = {key: digest_table(rows).hex for key, rows in contents.items()}
+    records = {key: record_of(rows, rejected=digests[key]) for key, rows in contents.items()}
+    return replace_with_quarantine(
+        Replacement(table, schema, {key: [table.write(key, rows)] for key, rows in contents.items()}, records),
+        Replacement(
+            aside,
+            schema,
+            {key: [aside.write(key, rows)] for key, rows in contents.items()},
+            {key: record_of(rows) for key, rows in contents.items()},
+        ),
+        provenance_of(records),
+    )
+
+
+def quarantine_of(name: str) -> str:
+    """The quarantine of a table."""
+    return f"quarantine/{name.split('/')[1]}"
+
+
 def signed_rows(writer: int) -> pa.Table:
     """Rows that tell who wrote them and whether they are whole."""
     count = writer + 2
@@ -57,12 +81,13 @@ def live_content(table: Table, key: str) -> pa.Table:
     return table.read([key]).drop_columns([PARTITION_COLUMN])
 
 
-def race(lake: Lake, plans: Mapping[str, Sequence[Mapping[str, pa.Table]]]) -> None:
+def race(lake: Lake, plans: Mapping[str, Sequence[Mapping[str, pa.Table]]], commit: Committing = commit_rows) -> None:
     """Let processes commit at the same moment, table after table; raises what any of them raised.
 
     Args:
         lake: where the tables lie.
         plans: for each table, what each process commits to it.
+        commit: how.
     """
     racers = len(next(iter(plans.values())))
     start = SPAWN.Barrier(racers)
@@ -70,7 +95,7 @@ def race(lake: Lake, plans: Mapping[str, Sequence[Mapping[str, pa.Table]]]) -> N
     processes = [
         SPAWN.Process(
             target=_racer,
-            args=(lake, {name: plan[racer] for name, plan in plans.items()}, start, pipes[racer][1]),
+            args=(lake, {name: plan[racer] for name, plan in plans.items()}, commit, start, pipes[racer][1]),
             daemon=True,
         )
         for racer in range(racers)
@@ -79,7 +104,7 @@ def race(lake: Lake, plans: Mapping[str, Sequence[Mapping[str, pa.Table]]]) -> N
         for process in processes:
             process.start()
         for receive, _ in pipes:
-            assert receive.poll(60), "a racer did not finish"
+            assert receive.poll(180), "a racer did not finish"
             problem = receive.recv()
             assert problem is None, problem
     finally:
@@ -88,12 +113,14 @@ def race(lake: Lake, plans: Mapping[str, Sequence[Mapping[str, pa.Table]]]) -> N
             process.join()
 
 
-def _racer(lake: Lake, mine: Mapping[str, Mapping[str, pa.Table]], start: Barrier, report: Connection) -> None:
+def _racer(
+    lake: Lake, mine: Mapping[str, Mapping[str, pa.Table]], commit: Committing, start: Barrier, report: Connection
+) -> None:
     problem = None
     for name, contents in mine.items():
-        start.wait(60)
+        start.wait(180)
         try:
-            commit_rows(Table(lake, name), contents)
+            commit(Table(lake, name), contents)
         except Exception:
             problem = problem or traceback.format_exc()
     report.send(problem)

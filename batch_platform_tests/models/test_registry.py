@@ -103,7 +103,7 @@ def test_versions_beyond_one_page_are_found(settings: Settings, monkeypatch: pyt
     for slope in (0.5, 0.6, 0.7):
         registered(settings, Line(slope))
     for size in (1, 2, 3):
-        monkeypatch.setattr("batch_platform.models.registry.PAGE", size)
+        monkeypatch.setattr("batch_platform.models.registry_reading.PAGE", size)
         assert [version.number for version in Registry(settings).versions("visits")] == ["1", "2", "3"]
     assert registered(settings, Line(0.5)).number == "1"
 

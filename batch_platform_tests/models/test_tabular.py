@@ -14,7 +14,8 @@ import torch
 
 from batch_platform.errors import ConfigurationError, ModelError
 from batch_platform.models import quality
-from batch_platform.models.tabular import BATCH_ROWS, TabularModel, train
+from batch_platform.models.runtimes.base import BATCH_ROWS
+from batch_platform.models.tabular import TabularModel, train
 from batch_platform.models.task import TrainingTask
 
 TASK = TrainingTask(

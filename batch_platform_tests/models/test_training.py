@@ -20,6 +20,7 @@ from batch_platform.errors import BatchPlatformError, ContractError, ModelError,
 from batch_platform.models.definition import Label, ModelDefinition
 from batch_platform.models.gate import Threshold
 from batch_platform.models.registry import Registry
+from batch_platform.models.runtimes.tabular import FoldedTabular
 from batch_platform.models.task import TrainingTask
 from batch_platform.models.training import MODEL, TrainedVersion, train_version
 from batch_platform.outcomes import Run
@@ -71,6 +72,54 @@ class Table(Line):
         return np.zeros((batch.num_rows, 2))
 
 
+class Folded(Line):
+    """Scores prediction tables by a form of its own, which is off by its shift in the first row of a batch."""
+
+    shift: float = 1e-3
+
+    def runtime(self, batch_rows: int, device: str) -> Any:
+        return self
+
+    def score(self, batch: pa.RecordBatch) -> Any:
+        return self.predict(batch) + self.shift * (np.arange(batch.num_rows) == 0)
+
+
+class Near(Folded):
+    """Is off by less than what another order of sums explains."""
+
+    shift = 5e-6
+
+
+class Short(Folded):
+    """Loses the last row of a batch."""
+
+    def score(self, batch: pa.RecordBatch) -> Any:
+        return self.predict(batch)[:-1]
+
+
+class Raising(Folded):
+    """Cannot score a batch."""
+
+    def score(self, batch: pa.RecordBatch) -> Any:
+        raise IndexError("no such level\nat all")
+
+
+def folded(rows: pa.Table, task: TrainingTask) -> Line:
+    return Folded(0.5, task.features)
+
+
+def near(rows: pa.Table, task: TrainingTask) -> Line:
+    return Near(0.5, task.features)
+
+
+def short(rows: pa.Table, task: TrainingTask) -> Line:
+    return Short(0.5, task.features)
+
+
+def raising(rows: pa.Table, task: TrainingTask) -> Line:
+    return Raising(0.5, task.features)
+
+
 def unsteady(rows: pa.Table, task: TrainingTask) -> Line:
     return Unsteady(0.5, task.features)
 
@@ -105,7 +154,7 @@ def test_missing_partitions_are_named(settings: Settings) -> None:
     commit_days(settings.lake, first="2026-01-06")
     with pytest.raises(ContractError, match=r"2 partitions of features/visit_features .* 2026-01-04 to 2026-01-05"):
         trained_version(definition_of(), settings, WINDOW)
-    assert Registry(settings).versions("visits") == []
+    assert not Registry(settings).versions("visits")
 
 
 def test_training_again_gives_the_same_version_which_serves_and_reloads(settings: Settings) -> None:
@@ -163,7 +212,7 @@ def test_nothing_to_learn_from_is_a_clear_error(settings: Settings, minutes: Any
     commit_days(settings.lake, minutes=minutes)
     with pytest.raises(BatchPlatformError, match=message):
         trained_version(definition_of(label=label), settings, WINDOW)
-    assert Registry(settings).versions("visits") == []
+    assert not Registry(settings).versions("visits")
 
 
 def test_a_label_that_is_unknown_in_the_holdout_alone_is_refused(settings: Settings) -> None:
@@ -172,7 +221,7 @@ def test_a_label_that_is_unknown_in_the_holdout_alone_is_refused(settings: Setti
     commit_days(settings.lake, first="2026-01-25", days=7, minutes=lambda rows: gaps)
     with pytest.raises(ModelError, match="null"):
         trained_version(definition_of(label=replace(label_of("1d"), exclude="false")), settings, WINDOW)
-    assert Registry(settings).versions("visits") == []
+    assert not Registry(settings).versions("visits")
 
 
 def _damage(settings: Settings, number: str) -> None:
@@ -225,6 +274,41 @@ def test_other_scores_after_reading_back_keep_a_version_from_serving(settings: S
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
+        ("folded", rf"[1-9]\d* of {5 * ROWS} scores differ by up to 1.0e-03 where prediction tables are scored"),
+        ("short", r"scores of shape \(\d+,\) for \d+ rows"),
+        ("raising", "its runtime cannot score: no such level"),
+    ],
+)
+def test_other_scores_in_prediction_tables_keep_a_version_from_serving(
+    settings: Settings, trainer: str, message: str
+) -> None:
+    commit_days(settings.lake)
+    trained = trained_version(definition_of(trainer=named(trainer), options={}), settings, WINDOW)
+    assert not trained.reloaded and not trained.promoted
+    assert re.search(message, trained.unlike) and "\n" not in trained.unlike
+    assert not Registry(settings).versions("visits")[0].promoted
+
+
+def test_scores_in_prediction_tables_may_round_in_another_order(settings: Settings) -> None:
+    commit_days(settings.lake)
+    trained = trained_version(definition_of(trainer=named("near"), options={}), settings, WINDOW)
+    assert trained.reloaded and trained.promoted
+
+
+def test_a_built_in_model_whose_folded_form_is_wrong_does_not_serve(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_days(settings.lake)
+    score = FoldedTabular.score
+    monkeypatch.setattr(FoldedTabular, "score", lambda runtime, batch: score(runtime, batch) + np.float32(2e-5))
+    trained = trained_version(definition_of(), settings, WINDOW)
+    assert not trained.promoted
+    assert "differ by up to 2.0e-05 where prediction tables are scored" in trained.unlike
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
         ("broken", "cannot predict: no rows to divide by"),
         ("worded", "cannot predict: could not convert"),
         ("two_columns", r"scores of shape \(120, 2\) for 120 rows"),
@@ -236,7 +320,7 @@ def test_a_model_of_ones_own_that_fails_is_one_line(settings: Settings, trainer:
     with pytest.raises(ModelError, match=message) as caught:
         trained_version(definition_of(trainer=named(trainer), options={}), settings, WINDOW)
     assert "models/visits[2026-02-01]" in str(caught.value) and "\n" not in str(caught.value)
-    assert Registry(settings).versions("visits") == []
+    assert not Registry(settings).versions("visits")
 
 
 def test_a_window_trained_again_is_compared_with_the_version_that_would_go_on_serving_it(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_platform.errors import ConfigurationError, PartitionKeyError
-from batch_platform.lake.data_file import SAFE_NAME
+from batch_platform.lake.store import SAFE_NAME
 from batch_platform.partitions import Cadence, Calendar
 from batch_platform_tests.calendars import HOURLY_ZONES, calendars
 

@@ -11,10 +11,18 @@ from typing import Any
 import pyarrow as pa
 
 from batch_platform.contracts.contract import Contract
+from batch_platform.features.quarantine import Tolerance
+from batch_platform.lake.log import live_rows
 from batch_platform.lake.store import Lake
+from batch_platform.lake.table import Table
+from batch_platform.models.artifact import digest_of, save
+from batch_platform.models.runtimes.loading import ModelSource
 from batch_platform.partitions import Cadence, Calendar, Offset
 from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.options import SHARD_ROWS
+from batch_platform.predictions.reader import feature_file
 from batch_platform.predictions.scorer import Serving, ShardScorer
+from batch_platform.predictions.shards import Shard, cut
 from batch_platform_tests.contracts.declared import load_contracts
 from batch_platform_tests.models.registered import FEATURES
 
@@ -71,11 +79,25 @@ def predictions_of(**changes: Any) -> Predictions:
         carry=("city",),
         engine="local",
         columns=("distance", "color"),
+        tolerance=Tolerance.parse("100%"),
     )
     return replace(table, **changes)
 
 
-def scorer_of(lake: Lake, model: Any, **changes: Any) -> ShardScorer:
-    """The scorer of the partition 2026-01-05 with a model that is in no registry."""
-    servings = {"2026-01-05": Serving(model, "1", "d" * 32, "f" * 32)}
-    return ShardScorer(predictions_of(**changes), lake, servings)
+def source_of(model: Any, folder: Path) -> ModelSource:
+    """A model as files, which a scorer loads although no registry knows it."""
+    save(model, folder)
+    return ModelSource("visits", "1", digest_of(model), folder)
+
+
+def scorer_of(lake: Lake, model: Any, rows: int = 1_000, **changes: Any) -> ShardScorer:
+    """The scorer of the partition 2026-01-05, of so many rows, with a model that is in no registry."""
+    root = Path(tempfile.mkdtemp() if not lake.is_local else lake.root)
+    source = source_of(model, root / "models" / digest_of(model))
+    return ShardScorer(predictions_of(**changes), lake, {"2026-01-05": Serving(source, "f" * 32, rows)}, root / "spill")
+
+
+def shards_of(lake: Lake, key: str = "2026-01-05", shard_rows: int = SHARD_ROWS) -> list[Shard]:
+    """The shards of a committed partition of the features."""
+    files = live_rows(Table(lake, FEATURES).open())[key]
+    return cut(key, [feature_file(lake, FEATURES, path, rows, shard_rows) for path, rows in files], ("f",), shard_rows)

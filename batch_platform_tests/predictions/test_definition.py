@@ -8,15 +8,20 @@ import pyarrow as pa
 import pytest
 
 from batch_platform.errors import ConfigurationError
+from batch_platform.models.runtimes.scores import ScoreField
 from batch_platform_tests.predictions.tables import predictions_of
+
+TWO = (ScoreField.parse("a", "double"), ScoreField.parse("b", "integer"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"outputs": {}}, "exactly one"),
-        ({"outputs": {"late": "chance > 1"}}, "exactly one"),
-        ({"outputs": {"one": "score", "two": "score"}}, "exactly one"),
+        ({"outputs": {}}, "no output is a score; the model gives score"),
+        ({"outputs": {"late": "chance > 1"}}, "no output is a score; the model gives score"),
+        ({"scores": ()}, "scores is empty"),
+        ({"scores": (ScoreField.parse("city", "text"),), "outputs": {"x": "city"}}, "score 'city' is a key or carried"),
+        ({"reuse": 1, "scores": TWO, "outputs": {"x": "a"}}, "reuse needs every score in the table, and 'b'"),
         ({"outputs": {"visit": "score"}}, "'visit' is a key or carried"),
         ({"outputs": {"city": "score"}}, "'city' is a key or carried"),
         ({"outputs": {"chance": "score", "_model_version": "chance"}}, "_model_version"),

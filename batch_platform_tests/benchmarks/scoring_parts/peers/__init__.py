@@ -1,0 +1,1 @@
+"""What others would use for the same work, with the model as torch runs it. One module for each."""
