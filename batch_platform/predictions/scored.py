@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import pyarrow as pa
 
-from batch_platform.errors import LakeError
+from batch_platform.errors import UnreadableError
 from batch_platform.features.quarantine import with_resolved
 from batch_platform.lake.commit import Replacement, replace_with_quarantine
 from batch_platform.lake.data_file import DataFile
@@ -48,8 +48,21 @@ class Scored:
     profile: Profile
 
 
-def add_up(predictions: Predictions, lake: Lake, key: str, task: Task, receipts: Sequence[Receipt]) -> Scored:
-    """One partition's records and files.
+def quarantined(predictions: Predictions, lake: Lake) -> set[str]:
+    """The partitions whose quarantine holds rows, resolved or not.
+
+    Raises:
+        LakeError: the quarantine's log cannot be read.
+    """
+    table = Table(lake, predictions.quarantine).open()
+    files = {} if table is None else live_rows(table)
+    return {key for key, members in files.items() if any(rows for _, rows in members)}
+
+
+def add_up(
+    predictions: Predictions, lake: Lake, key: str, task: Task, receipts: Sequence[Receipt], earlier: Collection[str]
+) -> Scored:
+    """One partition's records and files; its profile is put beside them, invisible until a record names it.
 
     Args:
         predictions: the table.
@@ -57,9 +70,10 @@ def add_up(predictions: Predictions, lake: Lake, key: str, task: Task, receipts:
         key: the partition.
         task: what was planned.
         receipts: one for each of its shards, in the order of the rows.
+        earlier: the partitions whose quarantine holds rows.
 
     Raises:
-        LakeError: the feature files hold another number of rows than their ledger says.
+        UnreadableError: the feature files hold another number of rows than their ledger says.
         ContractError: more rows failed than is tolerated.
     """
     read = {predictions.features: InputRead(task.features.version, task.serving.features_digest, (key, key))}
@@ -68,7 +82,7 @@ def add_up(predictions: Predictions, lake: Lake, key: str, task: Task, receipts:
     reused = sum(r.reused for r in receipts)
     ledger = Ledger(kept + failed, {"scored": kept - reused, "reused": reused, "failed": failed})
     if ledger.rows != task.serving.rows:
-        raise LakeError(
+        raise UnreadableError(
             f"the feature files hold {ledger.rows} rows, their ledger says {task.serving.rows}",
             where=f"{predictions.features}[{key}]",
             fix="rebuild the partition",
@@ -77,11 +91,12 @@ def add_up(predictions: Predictions, lake: Lake, key: str, task: Task, receipts:
         refuse_too_many(predictions, key, ledger.rows, failed, _first_reason(predictions, lake, receipts))
     digest, rejected = _total([r.digest for r in receipts]), _total([r.failed_digest for r in receipts])
     profile = reduce(Profile.merge, (r.profile for r in receipts))
-    quarantine, aside = _quarantined(predictions, lake, key, receipts)
+    spread = json.dumps(profile.to_json(), separators=(",", ":"))
+    place = f"{PROFILES}/{key}/{hashlib.sha256(spread.encode()).hexdigest()[:32]}.json"
+    lake.put_text(predictions.table, place, spread)
+    quarantine, aside = _quarantined(predictions, lake, key, receipts, key in earlier)
     return Scored(
-        PartitionRecord(
-            digest, ledger, read, model=used, rejected=rejected, code=task.code, profile=_profile_path(key, profile)
-        ),
+        PartitionRecord(digest, ledger, read, model=used, rejected=rejected, code=task.code, profile=place),
         PartitionRecord(
             aside,
             Ledger(_rows(quarantine), {"failed": failed, "resolved": _rows(quarantine) - failed}),
@@ -101,8 +116,6 @@ def commit(predictions: Predictions, lake: Lake, done: Mapping[str, Scored], run
     Raises:
         LakeError: the lake cannot be written; no prediction has changed then.
     """
-    for scored in done.values():
-        lake.put_text(predictions.table, scored.record.profile, json.dumps(scored.profile.to_json()))
     provenance = Provenance(
         Stage.PREDICTIONS,
         run.run_id,
@@ -131,14 +144,12 @@ def commit(predictions: Predictions, lake: Lake, done: Mapping[str, Scored], run
 
 
 def _quarantined(
-    predictions: Predictions, lake: Lake, key: str, receipts: Sequence[Receipt]
+    predictions: Predictions, lake: Lake, key: str, receipts: Sequence[Receipt], held: bool
 ) -> tuple[list[DataFile], str]:
     """The quarantine's files of a partition and their digest: failures of now, and those that are over."""
     table = Table(lake, predictions.quarantine)
     failed = [r.failed for r in receipts if r.failed]
-    opened = table.open()
-    earlier = {} if opened is None else live_rows(opened)
-    if any(rows for _, rows in earlier.get(key, ())):
+    if held:
         columns = predictions.quarantine_schema.names
         now = table.read_files(failed, columns) if failed else predictions.quarantine_schema.empty_table()
         rows = with_resolved(table.read([key], columns), now, predictions.key)
@@ -167,8 +178,3 @@ def _total(digests: Sequence[ContentDigest]) -> str:
 
 def _rows(files: Sequence[DataFile | None]) -> int:
     return sum(file.rows for file in files if file)
-
-
-def _profile_path(key: str, profile: Profile) -> str:
-    text = json.dumps(profile.to_json())
-    return f"{PROFILES}/{key}/{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

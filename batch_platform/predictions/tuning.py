@@ -6,6 +6,7 @@ declaration, which a person does.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ from statistics import median
 
 import pyarrow as pa
 
-from batch_platform.engines import WorkerKind, engine_named
+from batch_platform.engines import engine_named
+from batch_platform.engines.local import processors
 from batch_platform.errors import ContractError
 from batch_platform.lake.log import live_rows
 from batch_platform.lake.store import Lake
@@ -23,8 +25,9 @@ from batch_platform.lake.table import Table
 from batch_platform.models.registry import Registry
 from batch_platform.models.runtimes.loading import ModelSource, load_runtime
 from batch_platform.partitions import PARTITION_COLUMN
-from batch_platform.predictions.budget import processors
+from batch_platform.predictions.budget import workers_for
 from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.mapping import worker_kind
 from batch_platform.predictions.options import ScoringOptions
 from batch_platform.predictions.planning import serving_version
 from batch_platform.predictions.reader import feature_file
@@ -155,12 +158,19 @@ class _Bench:
         file = feature_file(self.lake, predictions.features, self.path, rows, options.shard_rows)
         shards = cut(self.key, [file], ("tuning",), options.shard_rows)
         scorer = ShardScorer(predictions, self.lake, {self.key: Serving(self.source, "", rows)}, self.spill)
-        kind = options.worker_kind or WorkerKind.THREADS
-        engine = engine_named(predictions.engine, workers=options.workers or processors(), kind=kind)
-        wall, cpu = time.perf_counter(), time.process_time()
+        kind = worker_kind(predictions, shards, [self.source])
+        workers = workers_for(predictions, self.lake, shards, kind, [self.source])
+        engine = engine_named(predictions.engine, workers=workers, kind=kind)
+        wall, cpu = time.perf_counter(), _cpu_seconds()
         for _ in engine.map(scorer, shards):
             pass
-        return time.perf_counter() - wall, time.process_time() - cpu
+        return time.perf_counter() - wall, _cpu_seconds() - cpu
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process, and of worker processes that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def _sample(predictions: Predictions, settings: Settings, rows: int) -> tuple[str, pa.Table]:

@@ -76,7 +76,7 @@ def test_a_commit_outlasts_a_loss_of_power(table: Table, monkeypatch: pytest.Mon
     synced: list[str] = []
 
     def sync(opened: int, real: Callable[[int], None] = os.fsync) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{opened}").removeprefix(table.uri))
+        synced.append(str(Path(f"/proc/self/fd/{opened}").readlink()).removeprefix(table.uri))
         real(opened)
 
     monkeypatch.setattr(os, "fsync", sync)

@@ -26,6 +26,7 @@ from batch_platform.lake.provenance import InputRead, Ledger, ModelUsed, Provena
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import PARTITION_COLUMN
+from batch_platform.predictions import mapping
 from batch_platform.predictions import score as module
 from batch_platform.predictions.code import scoring_code
 from batch_platform.predictions.options import ScoringOptions
@@ -139,7 +140,7 @@ def test_all_partitions_are_mapped_at_once_each_by_its_own_version(
         asked.append(name)
         return engine_named(name, **options)
 
-    monkeypatch.setattr(module, "engine_named", counted)
+    monkeypatch.setattr(mapping, "engine_named", counted)
     outcomes = scored(settings, [SECOND, FIRST, THIRD])
     assert asked == ["local"]
     for key, rows, slope in ((FIRST, 5, 0.25), (SECOND, 7, 0.5)):
