@@ -84,11 +84,14 @@ def written_together(instance: dg.DagsterInstance) -> Iterator[None]:
 
 @contextmanager
 def _together(storage: sqlite_event_log.SqliteEventLogStorage) -> Iterator[None]:
-    if "_connect" in vars(storage):
+    with _lock:
+        # Whoever comes second, in this thread or another, writes as the first lets him.
+        together = None if "_connect" in vars(storage) else _Together(storage._connect)
+        if together is not None:
+            vars(storage)["_connect"] = together.connect
+    if together is None:
         yield
         return
-    together = _Together(storage._connect)
-    vars(storage)["_connect"] = together.connect
     try:
         yield
     finally:

@@ -18,6 +18,8 @@ from batch_platform.contracts.contract import RULES, Contract, Verdict
 from batch_platform.errors import ConfigurationError, ContractError
 from batch_platform.lake.schema import RESOLVED, SOURCE_FILE, SOURCE_ROW
 
+_OCCURRENCE = "_occurrence"
+
 
 def quarantine_schema(contract: Contract) -> pa.Schema:
     """The quarantine table's schema: the contract's columns, all nullable, then the platform's."""
@@ -46,21 +48,39 @@ def quarantine_rows(rejected: pl.DataFrame, contract: Contract) -> pa.Table:
 def with_resolved(earlier: pa.Table, rejected: pa.Table, key: Sequence[str]) -> pa.Table:
     """The rows that a partition's quarantine holds from now on: those rejected now, and earlier ones as resolved.
 
-    An earlier row is resolved when no row of its key is rejected any more, whether it was corrected or is gone.
+    An earlier row is resolved when no row that is rejected now stands for it, whether it was corrected or is gone. Each
+    row stands for one: of the same key and source position if there is one, else of the same key, since a corrected
+    source may have its rows elsewhere. A key with a null in it tells nothing, so there the position alone decides.
 
     Args:
         earlier: the partition's quarantine as it was.
         rejected: the rows that are rejected now, with the same columns.
-        key: the columns that identify a row; nulls in it are equal.
+        key: the columns that identify a row.
     """
     now, before = (
         pl.DataFrame(pl.from_arrow(rejected)),
         pl.DataFrame(pl.from_arrow(earlier.select(rejected.column_names))),
     )
-    over = before.join(now.select(key).unique(), on=list(key), how="anti", nulls_equal=True)
-    # In one order whatever the history, so that a rerun finds nothing new.
-    over = over.with_columns(pl.lit(True).alias(RESOLVED)).unique().sort(before.columns, nulls_last=True)
+    # In one order whatever the history, so that a rerun finds nothing new; open rows are stood for first.
+    before = before.sort([RESOLVED, *before.columns], nulls_last=True)
+    same = [*key, SOURCE_FILE, SOURCE_ROW]
+    left, moved = _left_over(before, now, same), _left_over(now, before, same)
+    known = pl.all_horizontal(pl.col(name).is_not_null() for name in key) if key else pl.lit(False)
+    over = pl.concat([left.filter(~known), _left_over(left.filter(known), moved.filter(known), list(key))])
+    over = over.with_columns(pl.lit(True).alias(RESOLVED)).sort(before.columns, nulls_last=True)
     return pl.concat([now, over]).to_arrow().cast(rejected.schema)
+
+
+def _left_over(rows: pl.DataFrame, others: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+    """The rows that are left when each of the others has taken the first one that equals it; nulls are equal."""
+    if not on:
+        return rows
+    counted = pl.int_range(pl.len()).over(on).alias(_OCCURRENCE)
+    taken = others.select(on).with_columns(counted)
+    left = rows.with_columns(counted).join(
+        taken, on=[*on, _OCCURRENCE], how="anti", nulls_equal=True, maintain_order="left"
+    )
+    return left.drop(_OCCURRENCE)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ VERSION = "1"
 POSITION_COLUMNS = frozenset({"_source_file", "_source_row"})
 """Where a row stood in its source. Moving a row within its source is not a change of content."""
 
+ROW_DIGEST = "_row_digest"
+"""Of the features of a row of predictions, 16 bytes. What it says is content already, so it never counts: tables may
+begin and cease to keep it, and their data versions stay."""
+
 _MASK = (1 << 64) - 1
 
 
@@ -64,12 +68,16 @@ class ContentDigest:
 
 
 def digest_table(table: pa.Table | pa.RecordBatch, *, positions: bool = False) -> ContentDigest:
-    """The content digest of an Arrow table; columns in `POSITION_COLUMNS` count only if `positions` is set.
+    """The content digest of an Arrow table.
+
+    Columns in `POSITION_COLUMNS` count only if `positions` is set, `ROW_DIGEST` never.
 
     Raises:
         LakeError: a column has a type or a value that the lake cannot store, or two columns have one name.
     """
-    names = sorted(name for name in table.schema.names if positions or name not in POSITION_COLUMNS)
+    names = sorted(
+        name for name in table.schema.names if name != ROW_DIGEST and (positions or name not in POSITION_COLUMNS)
+    )
     if len(set(names)) < len(names):
         raise LakeError(f"two columns have one name, among {', '.join(names)[:200]}", fix="rename one")
     shape = ",".join(f"{name}:{logical_type(name, table.schema.field(name).type)}" for name in names)

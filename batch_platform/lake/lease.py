@@ -5,6 +5,8 @@ deletes (`vacuum.py`). Commits need no lease: they are safe against one another 
 
 Whoever comes first wins: each writes its own mark before it looks for the other's, so of two that come at the same
 moment at least one sees the other. A step waits for a vacuum; a vacuum passes by a table that a step works on.
+
+Machines that share a lake must agree about the time to within half a minute.
 """
 
 from __future__ import annotations
@@ -27,9 +29,13 @@ REFRESH_SECONDS = 60.0
 EXPIRY = timedelta(minutes=10)
 """A lease that was not refreshed for so long belongs to nobody: its process is gone."""
 
+VACUUM_REFRESH_SECONDS = 5.0
+VACUUM_EXPIRY = timedelta(seconds=60)
+"""The same for a vacuum's mark. Steps wait for it, so that of a vacuum that was killed must not last long."""
+
 _VACUUM = "vacuum"
 _RUN = "run"
-_POLL_SECONDS = 0.05
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 Clock = Callable[[], datetime]
 
@@ -43,6 +49,33 @@ class Lease:
     refreshed: datetime
 
 
+class Mark:
+    """A mark of one's own: whether others have seen it without a break.
+
+    Args:
+        expiry: how long it lasts without being refreshed.
+        clock: the clock that it was written by.
+    """
+
+    def __init__(self, expiry: timedelta, clock: Clock) -> None:
+        self._expiry, self._clock = expiry, clock
+        self._renewed: datetime | None = None
+        self._lost = False
+
+    def renew(self, now: datetime) -> None:
+        """Note that the mark has been written with this time."""
+        self._lost = not self.holds_at(now) if self._renewed else False
+        self._renewed = now
+
+    def holds(self) -> bool:
+        """Whether it has never been near its expiry: false for good in a process that was stopped and goes on later."""
+        return self.holds_at(self._clock())
+
+    def holds_at(self, now: datetime) -> bool:
+        """Whether it holds at a moment, see `holds`."""
+        return not self._lost and self._renewed is not None and now - self._renewed < self._expiry / 2
+
+
 def utc_now() -> datetime:
     """The clock of this machine."""
     return datetime.now(UTC)
@@ -52,26 +85,29 @@ def utc_now() -> datetime:
 def lease(lake: Lake, table: str, run_id: str, *, clock: Clock = utc_now) -> Iterator[None]:
     """Announce that a step works on a table, as long as it does; it is refreshed every minute meanwhile.
 
-    Waits for a vacuum of the table that is at work, which takes seconds.
+    Waits for a vacuum of the table that is at work, which takes seconds, and looks for it less and less often, every
+    two seconds in the end. A vacuum that was killed delays it by `VACUUM_EXPIRY` at most.
 
     Raises:
         LakeError: the store refuses the lease, so it would refuse the step's files, too.
     """
     with _mark(lake, table, _RUN, run_id, clock):
+        pause = _FIRST_PAUSE
         while _active(lake, table, _VACUUM, clock()):
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         yield
 
 
 @contextmanager
-def cleaning(lake: Lake, table: str, *, clock: Clock = utc_now) -> Iterator[bool]:
-    """Keep steps that begin now from a table while leftovers are deleted; false if a step works on it already.
+def cleaning(lake: Lake, table: str, *, clock: Clock = utc_now) -> Iterator[Mark | None]:
+    """Keep steps that begin now from a table while leftovers are deleted; None if a step works on it already.
 
     Raises:
         LakeError: the store refuses the mark.
     """
-    with _mark(lake, table, _VACUUM, uuid.uuid4().hex, clock):
-        yield not active_leases(lake, table, clock())
+    with _mark(lake, table, _VACUUM, uuid.uuid4().hex, clock) as mark:
+        yield None if active_leases(lake, table, clock()) else mark
 
 
 def active_leases(lake: Lake, table: str, now: datetime) -> list[Lease]:
@@ -95,24 +131,27 @@ def all_leases(lake: Lake, table: str, kind: str = "") -> list[Lease]:
 
 
 def _active(lake: Lake, table: str, kind: str, now: datetime) -> list[Lease]:
-    return [found for found in all_leases(lake, table, f"{kind}-") if now - found.refreshed < EXPIRY]
+    expiry = VACUUM_EXPIRY if kind == _VACUUM else EXPIRY
+    return [found for found in all_leases(lake, table, f"{kind}-") if now - found.refreshed < expiry]
 
 
 @contextmanager
-def _mark(lake: Lake, table: str, kind: str, holder: str, clock: Clock) -> Iterator[None]:
+def _mark(lake: Lake, table: str, kind: str, holder: str, clock: Clock) -> Iterator[Mark]:
     safe = re.sub(r"[^A-Za-z0-9_-]", "-", holder)[:80]
     # A run may work on one table in several processes: each takes away its own lease only.
     path = f"{FOLDER}/{kind}-{safe}-{uuid.uuid4().hex[:8]}.json"
-    ended = threading.Event()
+    ended, mark = threading.Event(), Mark(VACUUM_EXPIRY if kind == _VACUUM else EXPIRY, clock)
 
     def announce() -> None:
-        text = json.dumps({"holder": holder, "refreshed": clock().isoformat()})
+        now = clock()
+        text = json.dumps({"holder": holder, "refreshed": now.isoformat()})
         # After a loss of power nobody holds it any more.
         lake.put_text(table, path, text, durable=False)
+        mark.renew(now)
 
     def refresh() -> None:
-        while not ended.wait(REFRESH_SECONDS):
-            # The next minute may do better; a step must not fail because it cannot say that it works.
+        while not ended.wait(VACUUM_REFRESH_SECONDS if kind == _VACUUM else REFRESH_SECONDS):
+            # The next time may do better; a step must not fail because it cannot say that it works.
             with suppress(LakeError):
                 announce()
 
@@ -120,7 +159,7 @@ def _mark(lake: Lake, table: str, kind: str, holder: str, clock: Clock) -> Itera
     thread = threading.Thread(target=refresh, name=f"lease of {table}", daemon=True)
     thread.start()
     try:
-        yield
+        yield mark
     finally:
         ended.set()
         thread.join()

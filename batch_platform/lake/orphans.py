@@ -25,9 +25,10 @@ from batch_platform.lake.stored_entry import StoredEntry
 from batch_platform.lake.table import Table
 from batch_platform.partitions import PARTITION_COLUMN
 
-LOG, RECEIPTS = "_delta_log", "_receipts"
+LOG, RECEIPTS, PROFILES = "_delta_log", "_receipts", "_profiles"
 
 _DATA_PATH = re.compile(rf"(?:{PARTITION_COLUMN}=[^/\"]+/)?[0-9a-f]{{32}}\.parquet")
+_PROFILE_PATH = re.compile(rf"{PROFILES}/[^/\"\\]+/[0-9a-f]{{32}}\.json")
 _ENTRY = re.compile(rf"{LOG}/\d{{20}}\.json")
 
 
@@ -37,7 +38,7 @@ class Leftovers:
 
     Args:
         receipts: receipts that no run resumes from.
-        files: data files that no entry of the log ever named, and files that never finished growing.
+        files: data files and profiles that no entry of the log ever named, and files that never finished growing.
         leases: leases of processes that are gone.
     """
 
@@ -55,7 +56,7 @@ def leftovers(table: Table, before: datetime, now: datetime) -> Leftovers:
     """The leftovers of a table that were last written before a moment.
 
     A data file stays if any version of the table ever named it, if a receipt that stays names it, or if its name is
-    none that the platform gives.
+    none that the platform gives. A profile stays if any record ever named it, or if not all records are there.
 
     Raises:
         LakeError: the log cannot be read as a whole, so what it names is not known; or the store is unreachable.
@@ -75,7 +76,7 @@ def leftovers(table: Table, before: datetime, now: datetime) -> Leftovers:
             for entry in entries
             if entry.modified < before
             and is_stored(entry.path)
-            and (_is_growing(entry.path) or (_is_data(entry.path) and entry.path not in kept))
+            and (_is_growing(entry.path) or (_is_named(entry.path) and entry.path not in kept))
         ],
         leases=[entry for entry in _under(LEASES, entries) if entry.path in gone and entry.modified < before],
     )
@@ -89,9 +90,13 @@ def _is_growing(path: str) -> bool:
     return path.endswith(".partial") and not path.startswith(f"{LOG}/")
 
 
-def _is_data(path: str) -> bool:
-    """Whether a path can be that of a data file: folders that begin with _ hold something else."""
-    return path.endswith(".parquet") and not path.startswith(("_", "."))
+def _is_named(path: str) -> bool:
+    """Whether a path can be that of something that the log names: a data file, or what a record calls its profile.
+
+    Other folders that begin with _ hold something else.
+    """
+    is_data = path.endswith(".parquet") and not path.startswith(("_", "."))
+    return is_data or _PROFILE_PATH.fullmatch(path) is not None
 
 
 def _ever_named(table: Table, entries: Sequence[StoredEntry]) -> set[str]:
@@ -110,6 +115,10 @@ def _ever_named(table: Table, entries: Sequence[StoredEntry]) -> set[str]:
                 found.update(_in_checkpoint(table, path))
         except (ValueError, KeyError, TypeError, AttributeError, OSError, pa.ArrowException) as error:
             raise LakeError(f"{path} of its log cannot be read: {first_line(error)}", where=table.name) from error
+    numbers = [path for path in log if _ENTRY.fullmatch(path)]
+    if numbers != [f"{LOG}/{number:020}.json" for number in range(len(numbers))]:
+        # Checkpoints stand for entries that are gone, but hold no records.
+        found.update(entry.path for entry in entries if _PROFILE_PATH.fullmatch(entry.path))
     first = min((path for path in log if _ENTRY.fullmatch(path)), default="")
     if log and first != f"{LOG}/{0:020}.json" and not any(".checkpoint." in path for path in log):
         raise LakeError("its log has no beginning", where=table.name, fix="restore the log")
@@ -126,6 +135,7 @@ def _in_json(table: Table, path: str) -> Iterator[str]:
     if text is None:
         raise OSError("it is gone")
     yield from _DATA_PATH.findall(text)  # a record may name files, too
+    yield from _PROFILE_PATH.findall(text)
     for line in text.splitlines():
         if '"path"' in line:
             entry = json.loads(line)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from batch_platform.errors import LakeError, first_line
-from batch_platform.lake.digest import logical_type
+from batch_platform.lake.digest import ROW_DIGEST, logical_type
 from batch_platform.partitions import PARTITION_COLUMN
 
 SOURCE_FILE, SOURCE_ROW = "_source_file", "_source_row"
@@ -75,7 +75,8 @@ def added_columns(stored: pa.Schema, new: pa.Schema) -> list[pa.Field]:
     """The columns of `new` that a table of schema `stored` lacks.
 
     A column that is there already must have the very type it had: wider values would make old readers fail or
-    round, narrower files are refused by readers other than ours.
+    round, narrower files are refused by readers other than ours. `ROW_DIGEST` alone may
+    be left out: readers find nulls.
 
     Raises:
         LakeError: a column changed its type, or vanished.
@@ -88,7 +89,8 @@ def added_columns(stored: pa.Schema, new: pa.Schema) -> list[pa.Field]:
                     f"column {field.name!r} was {had} and is now {field.type}",
                     fix="cast it, give it a new name, or move the old table away",
                 )
-    gone = [name for name in stored.names if name not in new.names and name != PARTITION_COLUMN]
+    kept = {*new.names, PARTITION_COLUMN, ROW_DIGEST}
+    gone = [name for name in stored.names if name not in kept]
     if gone:
         raise LakeError(f"column {gone[0]!r} is no longer written", fix="keep it, or move the old table away")
     return [field for field in new if field.name not in stored.names]

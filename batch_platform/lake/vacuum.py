@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from batch_platform.errors import LakeError
-from batch_platform.lake.lease import EXPIRY, Clock, active_leases, cleaning, utc_now
+from batch_platform.lake.lease import Clock, active_leases, cleaning, utc_now
 from batch_platform.lake.orphans import Leftovers, leftovers
 from batch_platform.lake.store import Lake
 from batch_platform.lake.stored_entry import StoredEntry
@@ -54,14 +54,13 @@ def vacuum(lake: Lake, table: str, older_than: timedelta, *, dry_run: bool = Fal
         return _passed_by(table) if running else _counted(table, _found(lake, table, older_than, clock).all)
     if not lake.list(table):
         return Vacuumed(table)
-    with cleaning(lake, table, clock=clock) as alone:
-        if not alone:
+    with cleaning(lake, table, clock=clock) as mark:
+        if mark is None:
             return _passed_by(table)
-        begun = clock()
         gone = []
         for entry in _found(lake, table, older_than, clock).all:
-            # One that was stopped and goes on later must not go by what it saw before: its own mark may have expired.
-            if clock() - begun > EXPIRY / 2:
+            # One that was stopped and goes on later must not go by what it saw before: a step may have begun.
+            if not mark.holds():
                 break
             lake.remove(table, entry.path)
             gone.append(entry)

@@ -17,7 +17,7 @@ from batch_platform.errors import ModelError, RegistryError
 from batch_platform.models.download import downloaded
 from batch_platform.models.registry import Registry
 from batch_platform.models.registry_address import connected, local_folder, reaching
-from batch_platform.models.runtimes.code_in_artifact import code_in, description, flavor_of
+from batch_platform.models.runtimes.code_in_artifact import code_in, description, flavor_of, refuse_compiled
 from batch_platform.models.runtimes.loading import folder_digest
 from batch_platform.models.versions import ALLOWS_CODE, DIGEST, FLAVOR, PROMOTED, WINDOW, WINDOW_START, Version
 from batch_platform.settings import Settings
@@ -36,7 +36,8 @@ def adopt(settings: Settings, name: str, number: str, since: datetime | None, *,
 
     Raises:
         RegistryError: there is no such version, it was adopted otherwise, or it is one of the platform's own.
-        ModelError: it is no MLflow model that Python can load, or would execute code that was not allowed.
+        ModelError: it is no MLflow model that Python can load, holds compiled Python, or would execute code that was
+            not allowed.
     """
     client = connected(settings.registry)
     with reaching(settings.registry):
@@ -52,6 +53,7 @@ def adopt(settings: Settings, name: str, number: str, since: datetime | None, *,
                 fix="log it in a format without code, such as skops, ONNX or a booster's own, or adopt it with "
                 "--allow-pickle if you trust whoever made it",
             )
+        refuse_compiled(folder)
         digest, flavor = folder_digest(folder), flavor_of(described)
     tags = {
         FLAVOR: flavor,

@@ -46,7 +46,7 @@ def judge(
             "ledger": str(record.ledger),
             "model": f"{task.version.name} version {task.version.number}, digest {task.version.digest[:12]}",
             "features": f"digest {task.serving.features_digest[:12]}",
-            **_spread(predictions, scored),
+            **scored.spread,
         },
         checks=checks,
         error=ContractError(f"{broken[0].name}: {broken[0].description}", where=place) if broken else None,
@@ -75,15 +75,3 @@ def prediction_checks(
             f"scored by version {used.number}, expected {expected.number}",
         ),
     )
-
-
-def _spread(predictions: Predictions, scored: Scored) -> dict[str, str]:
-    """The median and the outer twentieths of each numeric score, for a person to look at."""
-    found = {}
-    for score in predictions.scores:
-        spread = scored.profile.columns.get(score.name)
-        points = [spread.quantile(share) for share in (0.05, 0.5, 0.95)] if spread else []
-        shown = [f"{point:.3g}" for point in points if point is not None]
-        if shown:
-            found[f"{score.name} at 5%, 50%, 95%"] = ", ".join(shown)
-    return found

@@ -15,6 +15,7 @@ import pyarrow as pa
 from batch_platform.contracts.contract import Contract
 from batch_platform.errors import ConfigurationError
 from batch_platform.features.quarantine import Tolerance
+from batch_platform.lake.digest import ROW_DIGEST as ROW_DIGEST
 from batch_platform.lake.digest import combine
 from batch_platform.lake.schema import RESOLVED, SOURCE_FILE, SOURCE_ROW
 from batch_platform.models.runtimes.scores import ScoreField
@@ -31,8 +32,6 @@ PROBABILITY = ScoreField.parse(SCORE, "probability")
 
 MODEL_VERSION, MODEL_DIGEST, FEATURES_DIGEST = "_model_version", "_model_digest", "_features_digest"
 ERROR = "_error"
-ROW_DIGEST = "_row_digest"
-"""Of the features of a row, 16 bytes; only in tables that reuse scores."""
 
 CHECKS = {
     "ledger": "Rows valid in the features = rows scored + rows reused + rows failed.",

@@ -17,10 +17,10 @@ from batch_platform.lake.table import Table
 from batch_platform.models.registry import Registry
 from batch_platform.models.runtimes.loading import ModelSource
 from batch_platform.models.versions import Version, Versions
-from batch_platform.predictions.code import scoring_code
+from batch_platform.predictions.code import model_code, scoring_code
 from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.earlier import Earlier
 from batch_platform.predictions.reader import feature_file
-from batch_platform.predictions.reuse import Earlier
 from batch_platform.predictions.scorer import Serving
 from batch_platform.predictions.shards import Shard, cut
 from batch_platform.settings import Settings
@@ -47,9 +47,8 @@ class Task:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A table at one version: the records of the wanted partitions, and path and rows of their files."""
+    """A table as it was found: the records of the wanted partitions, and path and rows of their files."""
 
-    version: int = -1
     records: Mapping[str, Recorded] = field(default_factory=dict)
     files: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
 
@@ -90,20 +89,20 @@ class Planner:
                 fix="materialize it first",
             )
         digest, rows = features.record.digest, features.record.ledger.outcomes["valid"]
-        serving = Serving(self._source(version), digest, rows, self._earlier(key, version, digest))
-        fingerprint = (digest, version.digest, version.number, predictions.sql_digest, self._code)
+        code = self._code(version)
+        serving = Serving(self._source(version), digest, rows, self._earlier(key, version, code, digest))
+        fingerprint = (digest, version.digest, version.number, predictions.sql_digest, code)
         shard_rows = predictions.scoring.shard_rows
         files = [
             feature_file(self.settings.lake, predictions.features, path, count, shard_rows)
             for path, count in self._features.files[key]
         ]
-        return Task(version, features, serving, cut(key, files, fingerprint, shard_rows), self._code)
+        return Task(version, features, serving, cut(key, files, fingerprint, shard_rows), code)
 
-    @cached_property
-    def _code(self) -> str:
+    def _code(self, version: Version) -> str:
         options = self.predictions.scoring
-        read = repr(self.predictions.columns)
-        return combine([*scoring_code(), str(options.batch_rows), options.device, read])
+        code = (*scoring_code(), *model_code(self._source(version), options.device))
+        return combine([*code, str(options.batch_rows), repr(self.predictions.columns)])
 
     @cached_property
     def _versions(self) -> Versions:
@@ -122,7 +121,7 @@ class Planner:
         table = Table(self.settings.lake, name).open()
         if table is None:
             return _Opened()
-        return _Opened(int(table.version()), newest_records(table, keys), live_rows(table))
+        return _Opened(newest_records(table, keys), live_rows(table))
 
     def _source(self, version: Version) -> ModelSource:
         if version.number not in self._sources:
@@ -137,20 +136,24 @@ class Planner:
             return None
         return self.predictions.calendar.shift(key, -self.predictions.reuse)
 
-    def _earlier(self, key: str, version: Version, digest: str) -> Earlier | None:
+    def _earlier(self, key: str, version: Version, code: str, digest: str) -> Earlier | None:
         """What may be taken over: scores of this very version, code and SQL."""
         compared = self._compared_key(key)
         found = None if compared is None else self._compared.records.get(compared)
         if compared is None or found is None or found.record.model is None:
             return None
-        now = (version.digest, self._code, self.predictions.sql_digest)
+        now = (version.digest, code, self.predictions.sql_digest)
         if (found.record.model.digest, found.record.code, found.sql_digest) != now:
             return None
-        same_features = found.record.inputs[self.predictions.features].digest == digest
+        read = found.record.inputs.get(self.predictions.features)
+        if read is None:  # the feature table bore another name
+            return None
+        same_features = read.digest == digest
         kept = all(self.predictions.column_of(score) for score in self.predictions.scores)
         if not kept or (self.predictions.reuse is None and not same_features):
             return None
-        return Earlier(self.settings.lake, compared, self._compared.version, same_features)
+        files = tuple(path for path, rows in self._compared.files.get(compared, ()) if rows)
+        return Earlier(self.settings.lake, compared, files, same_features)
 
 
 def serving_version(predictions: Predictions, versions: Versions, key: str) -> Version:

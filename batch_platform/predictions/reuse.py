@@ -1,46 +1,21 @@
 """Scoring only what changed: rows whose features and model are as they were take their earlier scores.
 
 Belongs here: finding those rows, and joining their scores with new ones. Does not belong here: which earlier partition
-is compared (`planning.py`).
+is compared (`planning.py`), or reading it (`earlier.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake.exceptions import DeltaError
 
-from batch_platform.errors import UnreadableError, first_line
 from batch_platform.lake.row_digests import row_digests
-from batch_platform.lake.store import Lake
-from batch_platform.lake.table import Table
-from batch_platform.partitions import PARTITION_COLUMN
 from batch_platform.predictions.attempts import Scores, Scoring
 from batch_platform.predictions.definition import ROW_DIGEST, Predictions
+from batch_platform.predictions.earlier import EarlierRows
 
 _ROW = "_row"
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """A committed partition of predictions that this model version and this code made.
-
-    Args:
-        lake: where it lies.
-        partition: its key.
-        version: the version of the table in which it stands.
-        same_features: whether its features are those of now, so that a row's key says all; else the digest of each
-            row's features is compared.
-    """
-
-    lake: Lake
-    partition: str
-    version: int
-    same_features: bool
 
 
 def with_row_digests(predictions: Predictions, rows: pa.Table) -> pa.Table:
@@ -51,7 +26,7 @@ def with_row_digests(predictions: Predictions, rows: pa.Table) -> pa.Table:
 
 
 def score_what_changed(
-    predictions: Predictions, scoring: Scoring, rows: pa.Table, earlier: Earlier | None
+    predictions: Predictions, scoring: Scoring, rows: pa.Table, earlier: EarlierRows | None
 ) -> tuple[Scores, int]:
     """Scores for all rows, and how many of them are earlier ones.
 
@@ -59,9 +34,9 @@ def score_what_changed(
         ModelError, Cancelled: see `Scoring.score`.
         UnreadableError: the earlier predictions cannot be read.
     """
-    if earlier is None or not rows.num_rows:
+    known = pl.DataFrame() if earlier is None else _known(rows, earlier)
+    if known.is_empty():
         return scoring.score(_batch(rows)), 0
-    known = _known(predictions, rows, earlier)
     found = known.get_column(_ROW).to_numpy()
     changed = np.ones(rows.num_rows, np.bool_)
     changed[found] = False
@@ -79,38 +54,16 @@ def score_what_changed(
     return Scores(columns, failures), len(found)
 
 
-def _known(predictions: Predictions, rows: pa.Table, earlier: Earlier) -> pl.DataFrame:
+def _known(rows: pa.Table, earlier: EarlierRows) -> pl.DataFrame:
     """Number and earlier scores of each row that has them, in the order of the rows."""
-    match = [*predictions.key, *(() if earlier.same_features else (ROW_DIGEST,))]
+    match = earlier.match
     now = pl.DataFrame(pl.from_arrow(rows.select(match))).with_row_index(_ROW)
-    before = pl.DataFrame(pl.from_arrow(_read(predictions, rows, earlier, match)))
-    textual = [name for name in match if now.schema[name] == pl.Categorical]
-    return now.with_columns(pl.col(textual).cast(pl.String)).join(before, on=match, how="inner").sort(_ROW)
-
-
-def _read(predictions: Predictions, rows: pa.Table, earlier: Earlier, match: list[str]) -> pa.Table:
-    """The earlier rows that may match: those between the first and the last key of the rows."""
-    first = predictions.key[0]
-    ends = pc.min_max(_plain(rows.column(first)))
-    within = (pc.field(first) >= ends["min"]) & (pc.field(first) <= ends["max"])
-    stored = {field.name: predictions.column_of(field) for field in predictions.scores}
-    table = Table(earlier.lake, predictions.table)
-    try:
-        opened = table.open(earlier.version)
-        assert opened is not None
-        dataset = opened.to_pyarrow_dataset(partitions=[(PARTITION_COLUMN, "=", earlier.partition)])
-        columns = {name: pc.field(name) for name in match} | {name: pc.field(out) for name, out in stored.items()}
-        return dataset.to_table(columns=columns, filter=within, use_threads=False)
-    except (DeltaError, OSError, pa.ArrowException) as error:
-        raise UnreadableError(
-            f"cannot be read: {first_line(error)}",
-            where=f"{predictions.table}[{earlier.partition}]",
-            fix="materialize it again",
-        ) from error
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    now = now.with_columns(pl.col(name).cast(pl.String) for name in match if now.schema[name] == pl.Categorical)
+    met = [now.join(before, on=match, how="inner") for before in earlier.around(rows)]
+    if not met:
+        return pl.DataFrame(schema={_ROW: now.schema[_ROW]})
+    # A key that stood twice does not say which of its scores is meant.
+    return pl.concat(met).unique(_ROW, keep="none").sort(_ROW)
 
 
 def _batch(rows: pa.Table) -> pa.RecordBatch:

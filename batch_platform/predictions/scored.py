@@ -45,7 +45,7 @@ class Scored:
     files: list[DataFile]
     failed_files: list[DataFile]
     receipts: Sequence[Receipt]
-    profile: Profile
+    spread: Mapping[str, str]
 
 
 def quarantined(predictions: Predictions, lake: Lake) -> set[str]:
@@ -90,7 +90,7 @@ def add_up(
     if failed:
         refuse_too_many(predictions, key, ledger.rows, failed, _first_reason(predictions, lake, receipts))
     digest, rejected = _total([r.digest for r in receipts]), _total([r.failed_digest for r in receipts])
-    profile = reduce(Profile.merge, (r.profile for r in receipts))
+    profile = reduce(Profile.merge, (Profile.from_json(json.loads(r.profile)) for r in receipts))
     spread = json.dumps(profile.to_json(), separators=(",", ":"))
     place = f"{PROFILES}/{key}/{hashlib.sha256(spread.encode()).hexdigest()[:32]}.json"
     lake.put_text(predictions.table, place, spread)
@@ -106,7 +106,7 @@ def add_up(
         [r.scored for r in receipts if r.scored] or [_empty(lake, predictions.table, key, output_schema(predictions))],
         quarantine,
         receipts,
-        profile,
+        _shown(predictions, profile),
     )
 
 
@@ -156,6 +156,18 @@ def _quarantined(
         return [table.write(key, rows)], digest_table(rows).hex
     digest = _total([r.failed_digest for r in receipts])
     return failed or [_empty(lake, predictions.quarantine, key, predictions.quarantine_schema)], digest
+
+
+def _shown(predictions: Predictions, profile: Profile) -> dict[str, str]:
+    """The median and the outer twentieths of each numeric score, for a person to look at."""
+    found = {}
+    for score in predictions.scores:
+        spread = profile.columns.get(score.name)
+        points = [spread.quantile(share) for share in (0.05, 0.5, 0.95)] if spread else []
+        shown = [f"{point:.3g}" for point in points if point is not None]
+        if shown:
+            found[f"{score.name} at 5%, 50%, 95%"] = ", ".join(shown)
+    return found
 
 
 def _first_reason(predictions: Predictions, lake: Lake, receipts: Sequence[Receipt]) -> str:

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from batch_platform.errors import ends_the_run, foreseen
+from batch_platform.errors import BatchPlatformError, ends_the_run, foreseen
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.lake.store import Lake
 from batch_platform.models.runtimes.loading import ModelSource, load_runtime
 from batch_platform.predictions.attempts import Scoring
 from batch_platform.predictions.definition import Predictions
+from batch_platform.predictions.earlier import Earlier, EarlierRows
+from batch_platform.predictions.failures import Allowance
 from batch_platform.predictions.reader import ahead, chunks
 from batch_platform.predictions.receipt_book import ReceiptBook
 from batch_platform.predictions.receipts import Failure, Receipt
-from batch_platform.predictions.reuse import Earlier, score_what_changed, with_row_digests
+from batch_platform.predictions.reuse import score_what_changed, with_row_digests
+from batch_platform.predictions.sample import drawn_rows
 from batch_platform.predictions.shard_writer import ShardWriter
 from batch_platform.predictions.shards import Shard
 
@@ -75,14 +79,22 @@ class ShardScorer:
         predictions, serving, options = self.predictions, self.servings[shard.partition], self.predictions.scoring
         source = serving.source
         runtime = load_runtime(source, options.batch_rows, options.device, predictions.columns)
-        place = f"{predictions.table}[{shard.partition}], version {source.number}"
-        scoring = Scoring(runtime, predictions.scores, options.batch_rows, place)
+        place = f"{predictions.table}[{shard.partition}]"
+        scoring = Scoring(
+            runtime,
+            predictions.scores,
+            options.batch_rows,
+            f"{place}, version {source.number}",
+            Allowance(predictions.tolerance, serving.rows, place),
+            partial(drawn_rows, self.lake, predictions.features, shard, self._columns),
+        )
         origin = (source.number, source.digest, serving.features_digest)
+        earlier = None if serving.earlier is None else EarlierRows(predictions, serving.earlier)
         writer = ShardWriter(predictions, self.lake, shard, serving.rows, origin, self.spill)
         try:
             for rows in self._rows(shard):
                 rows = with_row_digests(predictions, rows)
-                scores, reused = score_what_changed(predictions, scoring, rows, serving.earlier)
+                scores, reused = score_what_changed(predictions, scoring, rows, earlier)
                 writer.add(rows, scores, reused)
             receipt = writer.finish(time.perf_counter() - began)
         except BaseException:
@@ -106,17 +118,27 @@ class ShardScorer:
 class Attempt:
     """A scorer whose failure on one shard does not keep the engine from the shards of other partitions.
 
+    Further shards of a partition that failed get the same answer at once, in this process: it will not be committed.
+
     Raises, when called:
         BatchPlatformError: one that ends the run, see `ends_the_run`.
     """
 
     scorer: ShardScorer
+    _refused: dict[str, BatchPlatformError] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, shard: Shard) -> Receipt | Failure:
+        known = self._refused.get(shard.partition)
+        if known is not None:
+            return Failure(shard, known)
         try:
             return self.scorer(shard)
         except Exception as error:
             found = foreseen(error, f"{self.scorer.predictions.table}[{shard.partition}]")
             if ends_the_run(found):
                 raise
-            return Failure(shard, found)
+            return Failure(shard, self._refused.setdefault(shard.partition, found))
+
+    def __reduce__(self) -> tuple[type[Attempt], tuple[ShardScorer]]:
+        """Sent elsewhere without what it met here."""
+        return Attempt, (self.scorer,)

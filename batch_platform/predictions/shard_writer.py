@@ -6,6 +6,7 @@ Belongs here: everything that is written or counted while a shard's rows pass by
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from batch_platform.lake.table import Table
 from batch_platform.models.runtimes.scores import ScoreField
 from batch_platform.predictions.attempts import Scores
 from batch_platform.predictions.definition import Predictions
-from batch_platform.predictions.failures import failed_rows, refuse_too_many
+from batch_platform.predictions.failures import failed_rows
 from batch_platform.predictions.key_order import KeyOrder
 from batch_platform.predictions.outputs import derive_outputs, output_schema
 from batch_platform.predictions.profile import Profile
@@ -52,7 +53,6 @@ class ShardWriter:
         spill: Path,
     ) -> None:
         self._predictions, self._lake, self._shard, self._origin = predictions, lake, shard, origin
-        self._partition_rows = partition_rows
         self._file = Table(lake, predictions.table).writer(shard.partition, spill)
         self._digest = digest_table(output_schema(predictions).empty_table())
         self._keys = KeyOrder(predictions.key)
@@ -65,7 +65,6 @@ class ShardWriter:
         """Take rows with their scores, of which a number was reused.
 
         Raises:
-            ContractError: more rows of the partition failed than is tolerated.
             LakeError: the rows cannot be written.
         """
         columns: Mapping[str, pa.Array] = scores.columns
@@ -103,7 +102,7 @@ class ShardWriter:
             keys=self._keys.run(),
             outside=self._outside,
             reused=self._reused,
-            profile=self._profile,
+            profile=json.dumps(self._profile.to_json(), separators=(",", ":")),
             seconds=seconds,
         )
 
@@ -113,8 +112,6 @@ class ShardWriter:
 
     def _fail(self, rows: pa.Table, reasons: list[str]) -> None:
         self._failed.append(failed_rows(self._predictions, rows, reasons, self._origin[0]))
-        failed = sum(part.num_rows for part in self._failed)
-        refuse_too_many(self._predictions, self._shard.partition, self._partition_rows, failed, reasons[0])
 
     def _take_profile(self, rows: pa.Table, scores: Mapping[str, pa.Array]) -> None:
         shown = {name: rows.column(name) for name in self._predictions.columns}

@@ -2,6 +2,8 @@
 
 Belongs here: reading and writing that. Does not belong here: deciding from it. An entry that is lost, damaged or
 about another declaration only means that the partition is delivered again, which changes nothing at the target.
+
+An entry is withdrawn before its sink is changed and written after it: what a killed process left there is unknown.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from batch_platform.sinks.declared import SinkDeclaration
 
 FOLDER = "_deliveries"
 _WHOLE = "_all"
+_IN_DOUBT = "{}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,15 @@ class Book:
         except (ValueError, TypeError):
             return None
         return entry if entry.declaration == self._declaration else None
+
+    def withdraw(self, partition: str) -> None:
+        """Forget what the sink has of a partition, since it is about to be changed; it outlasts a loss of power.
+
+        Raises:
+            LakeError: the lake is out of reach; the sink must not be changed then.
+        """
+        if self.lake.read_text(self.table, self._path(partition)) is not None:
+            self.lake.put_text(self.table, self._path(partition), _IN_DOUBT)
 
     def note(self, partition: str, digest: str, rows: int) -> None:
         """Write down that the sink has this content of a partition.

@@ -144,17 +144,18 @@ class _Courier:
                     where=f"sink {self.declared.name!r}, {place(self.table, partition)}",
                     fix="deliver again",
                 )
-            digest, rows = self._newest_delivered(sink, committed, partition)
+            digest, rows = self._newest_delivered(sink, book, committed, partition)
             book.note(partition, digest, rows)
             log("partition_delivered", partition=partition, sink=self.declared.name, rows=rows)
             return self._has(partition, digest, rows)
         except Exception as error:
             return self._failed(partition, error)
 
-    def _newest_delivered(self, sink: Sink, committed: Committed, partition: str) -> tuple[str, int]:
+    def _newest_delivered(self, sink: Sink, book: Book, committed: Committed, partition: str) -> tuple[str, int]:
         """Deliver until what was delivered is still the newest: another run may commit, and deliver, meanwhile."""
         for _ in range(_OVERTAKEN):
             delivery = self._delivery(committed, partition)
+            book.withdraw(partition)
             rows = self._tried(sink, delivery, committed)
             if Table(self.settings.lake, self.table).version() == committed.opened.version():
                 return delivery.digest, rows

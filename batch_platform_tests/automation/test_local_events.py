@@ -7,9 +7,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,29 @@ def test_a_batch_of_events_is_stored_in_one_transaction_for_each_database(tmp_pa
         assert job.execute_in_process(instance=instance, tags=tags).success
         assert len(instance.get_materialized_partitions(dg.AssetKey("visits"))) == 9
     assert 9 in batches
+
+
+class _Both:
+    """A storage whose `_connect` is found by two threads at the same moment, if both look for it."""
+
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(2)
+
+    def __getattr__(self, name: str) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            self.barrier.wait(0.5)
+        return lambda shard: nullcontext()
+
+
+def test_two_threads_that_begin_to_write_together_at_once_do_not_hinder_each_other() -> None:
+    storage: Any = _Both()
+    inside = threading.Barrier(2)
+
+    def write() -> None:
+        with local_events._together(storage):
+            inside.wait(20)
+
+    with ThreadPoolExecutor(2) as pool:
+        for found in [pool.submit(write), pool.submit(write)]:
+            found.result(20)
+    assert "_connect" not in vars(storage)

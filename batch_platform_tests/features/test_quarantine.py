@@ -19,6 +19,7 @@ from batch_platform.features.quarantine import (
     quarantine_rows,
     quarantine_schema,
     stop_if_exceeded,
+    with_resolved,
 )
 from batch_platform_tests.contracts.declared import load_contracts
 
@@ -151,3 +152,60 @@ def test_a_row_without_source_position_says_so(contract: Contract) -> None:
 
 def test_a_partition_without_rows_never_stops(contract: Contract) -> None:
     stop_if_exceeded(judged(contract, []), Tolerance.parse("0%"), contract)
+
+
+KEPT = ["id", "_source_row", "_resolved"]
+ROWS = st.lists(st.tuples(st.none() | st.integers(0, 2), st.none() | st.integers(0, 3)), max_size=6)
+
+
+def aside(*rows: tuple[int | None, int | None], resolved: bool = False) -> pa.Table:
+    """Quarantined rows of a key and a row of the source each."""
+    keys, places = [row[0] for row in rows], [row[1] for row in rows]
+    return pa.table(
+        {
+            "id": pa.array(keys, pa.int64()),
+            "_source_file": pa.array(["in.csv"] * len(rows), pa.string()),
+            "_source_row": pa.array(places, pa.int64()),
+            "_resolved": pa.array([resolved] * len(rows), pa.bool_()),
+        }
+    )
+
+
+def kept(*runs: pa.Table) -> list[tuple[object, ...]]:
+    """What stands in quarantine after runs that rejected these rows, one after another."""
+    held = aside()
+    for rejected in runs:
+        held = with_resolved(held, rejected, ["id"])
+    return [tuple(row[name] for name in KEPT) for row in held.to_pylist()]
+
+
+def test_of_two_rows_without_a_key_the_one_that_was_corrected_is_resolved() -> None:
+    assert kept(aside((None, 1), (None, 2)), aside((None, 2))) == [(None, 2, False), (None, 1, True)]
+
+
+def test_of_two_rows_with_one_key_the_one_that_was_corrected_is_resolved() -> None:
+    assert kept(aside((7, 1), (7, 2)), aside((7, 2))) == [(7, 2, False), (7, 1, True)]
+    assert kept(aside((7, 1), (7, 1)), aside((7, 1))) == [(7, 1, False), (7, 1, True)]
+    assert kept(aside((7, 1), (7, 1)), aside()) == [(7, 1, True), (7, 1, True)]
+
+
+def test_a_row_with_a_key_is_the_same_row_wherever_its_source_has_it_now() -> None:
+    assert kept(aside((7, 1)), aside((7, 5))) == [(7, 5, False)]
+    assert kept(aside((7, 1)), aside(), aside((7, 5))) == [(7, 5, False)]
+    assert kept(aside((7, 1), (7, 2)), aside((7, 9)), aside((7, 8))) == [(7, 8, False), (7, 2, True)]
+    assert kept(aside((None, 1)), aside((None, 5))) == [(None, 5, False), (None, 1, True)]
+
+
+def test_rows_of_a_table_without_a_key_are_told_apart_by_their_position() -> None:
+    held = with_resolved(aside((7, 1), (7, 2)), aside((7, 2)), [])
+    assert [tuple(row[name] for name in KEPT) for row in held.to_pylist()] == [(7, 2, False), (7, 1, True)]
+
+
+@given(st.lists(ROWS, min_size=2, max_size=4))
+def test_no_rejected_row_is_ever_forgotten_and_a_rerun_finds_nothing_new(runs: list[list[tuple[int, int]]]) -> None:
+    found = kept(*(aside(*rows) for rows in runs))
+    assert kept(*(aside(*rows) for rows in [*runs, runs[-1]])) == found
+    assert [row[:2] for row in found if not row[2]] == [tuple(row) for row in runs[-1]]
+    for rows in runs:
+        for key in {row[0] for row in rows}:
+            assert sum(row[0] == key for row in found) >= sum(row[0] == key for row in rows)

@@ -10,7 +10,7 @@ import pytest
 
 from batch_platform.errors import LakeError
 from batch_platform.lake import lease as leasing
-from batch_platform.lake.lease import EXPIRY, active_leases, all_leases, cleaning, lease
+from batch_platform.lake.lease import EXPIRY, VACUUM_EXPIRY, Mark, active_leases, all_leases, cleaning, lease
 from batch_platform.lake.store import Lake
 
 TABLE = "predictions/x"
@@ -91,9 +91,51 @@ def test_a_step_waits_for_a_vacuum_that_is_at_work(lake: Lake) -> None:
 
 
 def test_a_vacuum_that_was_killed_stops_no_step(lake: Lake) -> None:
-    begun = NOW - EXPIRY - timedelta(seconds=1)
+    begun = NOW - VACUUM_EXPIRY - timedelta(seconds=1)
     mark = cleaning(lake, TABLE, clock=lambda: begun)
     mark.__enter__()
     with lease(lake, TABLE, "run", clock=lambda: NOW):
         assert len(active_leases(lake, TABLE, NOW)) == 1
     mark.__exit__(None, None, None)
+
+
+def test_a_step_waits_a_minute_at_most_for_a_killed_vacuum_and_looks_ever_less_often(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.put_text(TABLE, "_leases/vacuum-a-00000000.json", f'{{"holder": "a", "refreshed": "{NOW.isoformat()}"}}')
+    pauses: list[float] = []
+    monkeypatch.setattr(leasing.time, "sleep", pauses.append)
+    with lease(lake, TABLE, "run", clock=lambda: NOW + timedelta(seconds=sum(pauses))):
+        assert 60 <= sum(pauses) < 63
+    assert pauses[:3] == [0.05, 0.1, 0.2]
+    assert (max(pauses), len(pauses) < 40) == (2.0, True)
+
+
+def test_a_vacuum_at_work_refreshes_its_mark_and_keeps_steps_waiting(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert timedelta(seconds=4 * leasing.VACUUM_REFRESH_SECONDS) < VACUUM_EXPIRY
+    monkeypatch.setattr(leasing, "VACUUM_REFRESH_SECONDS", 0.01)
+    times = [NOW]
+    with cleaning(lake, TABLE, clock=lambda: times[-1]) as mark:
+        assert mark is not None
+        for number in range(1, 5):
+            times.append(NOW + number * VACUUM_EXPIRY / 3)
+            deadline = time.monotonic() + 20
+            while all_leases(lake, TABLE)[0].refreshed != times[-1] and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert mark.holds()
+
+
+@pytest.mark.parametrize("who_wakes_first", ["the vacuum", "its mark"])
+def test_a_vacuum_that_was_suspended_knows_for_good_that_steps_may_have_begun(who_wakes_first: str) -> None:
+    now = [NOW]
+    mark = Mark(VACUUM_EXPIRY, lambda: now[0])
+    mark.renew(now[0])
+    assert mark.holds()
+    now[0] += VACUUM_EXPIRY
+    if who_wakes_first == "the vacuum":
+        assert not mark.holds()
+    mark.renew(now[0])
+    mark.renew(now[0])
+    assert not mark.holds()

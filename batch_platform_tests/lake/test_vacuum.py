@@ -72,6 +72,37 @@ def test_leftovers_go_and_every_version_still_reads(table: Table) -> None:
     assert_every_version_reads(table)
 
 
+def test_profiles_go_unless_any_record_ever_named_them(lake: Lake) -> None:
+    table = Table(lake, NAME)
+    profiles = [f"_profiles/{MON}/{digit * 32}.json" for digit in "abc"]
+    for path, rows in zip(profiles, (A, B, C), strict=True):
+        lake.put_text(NAME, path, "{}")
+        if rows is not C:
+            file = table.write(MON, rows)
+            records = {MON: record_of(rows, profile=path)}
+            replace_partitions(table, rows.schema, {MON: [file]}, provenance_of(records))
+    foreign = f"_profiles/{MON}/notes.json"
+    lake.put_text(NAME, foreign, "{}")
+    assert vacuum(lake, NAME, WEEK, clock=now) == Vacuumed(NAME), "all of it is young"
+    assert vacuum(lake, NAME, WEEK, clock=later).files == 1
+    assert {path for path in on_disk(table) if path.startswith("_profiles")} == {*profiles[:2], foreign}
+
+
+def test_profiles_stay_where_records_are_gone_from_the_log(lake: Lake) -> None:
+    """A checkpoint names every file, but no profile."""
+    table, profile = Table(lake, NAME), f"_profiles/{MON}/{'a' * 32}.json"
+    lake.put_text(NAME, profile, "{}")
+    for rows in (A, B):
+        commit_rows(table, {MON: rows})
+    delta = table.open()
+    assert delta is not None
+    delta.create_checkpoint()
+    (Path(table.uri) / "_delta_log" / f"{0:020}.json").unlink()
+    orphan = table.write(TUE, C)
+    assert vacuum(lake, NAME, WEEK, clock=later).files == 1
+    assert profile in on_disk(table) and orphan.path not in on_disk(table)
+
+
 def test_what_a_receipt_that_stays_names_stays(lake: Lake) -> None:
     """So a run that was killed an hour ago still finds the shards it had finished."""
     table = Table(lake, NAME)

@@ -158,3 +158,19 @@ def test_the_commands_adopt_list_and_promote(settings: Settings, models: Path, m
         f"   1  from 2026-01-01 00:00 UTC  {digest}  sklearn  promoted, may execute code",
         f"   2  from 2026-01-02 12:00 UTC  {digest}  sklearn  promoted, champion, may execute code",
     ]
+
+
+def test_a_model_that_brings_compiled_python_is_refused_until_it_is_gone(
+    settings: Settings, models: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(saved("forest", models), tmp_path / "copy")
+    compiled = folder / "code" / "__pycache__" / "delays.cpython-312.pyc"
+    compiled.parent.mkdir(parents=True)
+    compiled.write_bytes(b"planted")
+    number = by_another_tool(settings, folder)
+    with pytest.raises(ModelError, match=r"holds compiled Python .*delete its __pycache__ folders") as caught:
+        adopt(settings, "delay", number, SINCE, allow_code=True)
+    assert str(compiled) in str(caught.value) or compiled.name in str(caught.value)
+    assert not Registry(settings).versions("delay")
+    shutil.rmtree(compiled.parent)
+    assert adopt(settings, "delay", number, SINCE, allow_code=True).digest == folder_digest(folder)

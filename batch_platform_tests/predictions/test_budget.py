@@ -44,7 +44,7 @@ def test_wide_scores_need_more(lake: Lake) -> None:
 
 def test_a_budget_without_room_for_one_worker_is_refused(lake: Lake) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"predictions/visits: scoring.memory allows 100 MiB, .* raise it by \d+"
+        ConfigurationError, match=r"predictions/visits: scoring.memory allows 100 MiB, .*raise it by \d+"
     ):
         workers(lake, 100 * MIB, WorkerKind.PROCESSES)
 

@@ -17,7 +17,6 @@ from batch_platform.models.versions import Version
 from batch_platform.predictions.checks import prediction_checks
 from batch_platform.predictions.definition import CHECKS
 from batch_platform.predictions.key_order import KeyOrder
-from batch_platform.predictions.profile import Profile
 from batch_platform.predictions.receipts import Receipt
 from batch_platform.predictions.scored import Scored
 from batch_platform.predictions.shards import Shard
@@ -37,7 +36,7 @@ def receipt(lake: Lake, visits: list[int | None], outside: int) -> Receipt:
     order.add(rows)
     file: DataFile = Table(lake, "predictions/visits").write(KEY, rows)
     digest, shard = digest_table(rows), Shard(KEY, "f", 0, len(visits), "n")
-    return Receipt(shard, file if visits else None, None, digest, digest, order.run(), outside, 0, Profile(), 0.1)
+    return Receipt(shard, file if visits else None, None, digest, digest, order.run(), outside, 0, "{}", 0.1)
 
 
 def failing(lake: Lake, *shards: list[int | None], outside: int = 0, expected: str = "2", **outcomes: int) -> list[str]:
@@ -47,7 +46,7 @@ def failing(lake: Lake, *shards: list[int | None], outside: int = 0, expected: s
     ledger = Ledger(rows, {"scored": written, "reused": 0, "failed": 0, **outcomes})
     record = PartitionRecord("d", ledger)
     files = [found.scored for found in receipts if found.scored]
-    scored = Scored(record, record, files, [], receipts, Profile())
+    scored = Scored(record, record, files, [], receipts, {})
     checks = prediction_checks(predictions_of(), lake, Resources(), scored, version("2"), version(expected))
     assert [check.name for check in checks] == list(CHECKS)
     return [check.name for check in checks if not check.passed]

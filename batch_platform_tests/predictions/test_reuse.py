@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ from batch_platform.lake.row_digests import row_digests
 from batch_platform.lake.table import Table
 from batch_platform.models.runtimes.scores import ScoreField
 from batch_platform.outcomes import PartitionOutcome, Run
+from batch_platform.predictions.options import ScoringOptions
 from batch_platform.predictions.score import score
 from batch_platform.settings import Settings
 from batch_platform.telemetry.cost import Meter
@@ -42,7 +43,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     yield settings_in(tmp_path)
 
 
-def scored(settings: Settings, key: str, *, replay: bool = False, **changes: Any) -> PartitionOutcome:
+def scored(settings: Settings, key: str, /, *, replay: bool = False, **changes: Any) -> PartitionOutcome:
     [outcome] = score(predictions_of(**changes), settings, [key], Run("run", replay=replay), Meter(0.04))
     assert outcome.error is None
     return outcome
@@ -84,8 +85,6 @@ def test_nothing_is_reused_where_something_else_decided_about_the_scores(setting
     elif change == "outputs":
         changes["outputs"] = {"chance": "score", "is_likely": "chance > 0.75"}
     else:
-        from batch_platform.predictions.options import ScoringOptions
-
         changes["scoring"] = ScoringOptions(batch_rows=512)
     scored(settings, SECOND, **changes)
     assert ledger(settings, SECOND)["reused"] == 0
@@ -141,6 +140,72 @@ def test_whatever_changes_the_result_is_that_of_full_scoring(
     reused = scored(settings, SECOND, reuse=1)
     assert reused.digest == scored(settings, SECOND, reuse=40).digest
     assert sum(ledger(settings, SECOND).values()) == len(chosen)
+
+
+_DAYS = st.dictionaries(
+    st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 12)), st.integers(0, 3), min_size=1, max_size=26
+)
+
+
+@pytest.mark.slow
+@hypothesis_settings(
+    max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(before=_DAYS, after=_DAYS, ordered=st.booleans(), files=st.integers(1, 3), shard_rows=st.sampled_from([6, 100]))
+def test_keys_of_several_columns_in_several_files_and_shards_take_over_all_that_is_equal(
+    tmp_path_factory: pytest.TempPathFactory,
+    before: dict[tuple[str, int], int],
+    after: dict[tuple[str, int], int],
+    ordered: bool,
+    files: int,
+    shard_rows: int,
+) -> None:
+    settings = settings_in(tmp_path_factory.mktemp("world"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batch_platform.lake.row_groups.ROW_GROUP_ROWS", 4)
+        for key, rows in ((FIRST, before), (SECOND, after)):
+            keys = sorted(rows) if ordered else list(rows)
+            columns = {
+                "city": [city for city, _ in keys],
+                "visit": [visit for _, visit in keys],
+                "distance": [rows[found] / 4 for found in keys],
+                "color": ["red"] * len(keys),
+            }
+            commit_features(settings.lake, {key: visits(len(keys), **columns)}, files=files)
+        registered(settings, Line(0.5))
+        changes: dict[str, Any] = {"key": ("city", "visit"), "carry": ()}
+        changes["scoring"] = ScoringOptions(shard_rows=shard_rows, batch_rows=1)
+        scored(settings, FIRST, reuse=1, **changes)
+        reused = scored(settings, SECOND, reuse=1, **changes)
+        equal = sum(before.get(key) == value for key, value in after.items())
+        assert ledger(settings, SECOND) == {"scored": len(after) - equal, "reused": equal, "failed": 0}
+        assert reused.digest == scored(settings, SECOND, reuse=40, **changes).digest
+
+
+def test_reuse_may_be_switched_on_and_off_and_no_data_version_changes(settings: Settings) -> None:
+    commit_features(settings.lake, {FIRST: visits(20), SECOND: visits(21)})
+    registered(settings, Line(0.5))
+    table = Table(settings.lake, "predictions/visits")
+    digests = set()
+    for reuse in (None, 1, None, 1):
+        digests.add((scored(settings, FIRST, reuse=reuse).digest, scored(settings, SECOND, reuse=reuse).digest))
+        rows = table.read([FIRST, SECOND])
+        assert rows.num_rows == 41
+        kept = rows.column("_row_digest").null_count == 0 if "_row_digest" in rows.column_names else False
+        assert kept == (reuse is not None)
+    assert len(digests) == 1
+    commit_features(settings.lake, {THIRD: visits(21)})
+    scored(settings, THIRD, reuse=1)
+    assert ledger(settings, THIRD)["reused"] > 0
+
+
+def test_nothing_is_taken_over_after_the_feature_table_was_renamed(settings: Settings) -> None:
+    commit_features(settings.lake, {FIRST: visits(20), SECOND: visits(20)})
+    commit_features(settings.lake, {FIRST: visits(20), SECOND: visits(20)}, "features/renamed")
+    registered(settings, Line(0.5))
+    scored(settings, FIRST, reuse=1)
+    scored(settings, SECOND, reuse=1, features="features/renamed")
+    assert ledger(settings, SECOND) == {"scored": 20, "reused": 0, "failed": 0}
 
 
 def test_a_row_digest_follows_values_and_not_how_they_are_stored() -> None:

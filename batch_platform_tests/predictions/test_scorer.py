@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from batch_platform.lake.digest import digest_table
 from batch_platform.lake.store import Lake
 from batch_platform.models.artifact import digest_of
 from batch_platform.predictions.outputs import derive_outputs, output_schema
+from batch_platform.predictions.profile import Profile
 from batch_platform.predictions.receipt_book import ReceiptBook
 from batch_platform.predictions.receipts import Failure, Receipt
 from batch_platform.predictions.scorer import Attempt
@@ -51,9 +54,10 @@ def test_a_file_holds_keys_carried_columns_scores_outputs_and_origin(lake: Lake)
     assert receipt.digest == digest_table(written)
     assert receipt.failed is None and receipt.outside == 0
     assert (receipt.keys.first, receipt.keys.last, receipt.keys.strictly_ascending) == ((0,), (9,), True)
-    chance = receipt.profile.columns["score"]
+    profile = Profile.from_json(json.loads(receipt.profile))
+    chance = profile.columns["score"]
     assert (chance.rows, chance.minimum, chance.maximum) == (10, expected.min(), expected.max())
-    assert receipt.profile.columns["color"].nulls == rows.column("color").null_count
+    assert profile.columns["color"].nulls == rows.column("color").null_count
 
 
 def test_rows_without_a_finite_score_are_kept_with_the_error(lake: Lake) -> None:
@@ -112,6 +116,54 @@ def test_a_shards_error_is_its_partitions_unless_it_ends_the_run(lake: Lake, num
     with pytest.raises(type(error)) as caught:
         attempt(shard)
     assert caught.value is error
+
+
+def test_further_shards_of_a_refused_partition_are_not_scored(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit_features(lake, {KEY: visits(6), "2026-01-06": visits(4)}, files=2)
+    first, second = shards_of(lake)
+    scorer = scorer_of(lake, Wide(0.5), 6)
+    sound = scorer_of(lake, Line(0.5), 4).servings[KEY]
+    attempt = Attempt(replace(scorer, servings={**scorer.servings, "2026-01-06": sound}))
+    calls: list[str] = []
+    real = Wide.predict
+    monkeypatch.setattr(Wide, "predict", lambda *given: (calls.append("call"), real(*given))[1])
+    refused = attempt(first)
+    assert isinstance(refused, Failure) and len(calls) == 1
+    assert attempt(second) == Failure(second, refused.error) and len(calls) == 1
+    assert all(isinstance(attempt(shard), Receipt) for shard in shards_of(lake, "2026-01-06"))
+    # Sent to a worker, it begins anew, and can be sent although errors with tracebacks cannot.
+    sent = pickle.loads(pickle.dumps(attempt))
+    assert isinstance(sent(second), Failure) and len(calls) == 2
+
+
+class NotNegative(Line):
+    """Cannot score distances below zero."""
+
+    def predict(self, batch: pa.RecordBatch | pa.Table) -> Any:
+        distance = batch.column("distance").to_numpy(zero_copy_only=False)
+        if (distance < 0).any():
+            raise ValueError("a distance below zero")
+        return distance * self.slope
+
+
+@pytest.mark.parametrize("files", [1, 2, 6])
+def test_rows_fail_together_wherever_shards_begin(lake: Lake, files: int) -> None:
+    rows = visits(600, distance=[*[-1.0] * 200, *[0.5] * 400])
+    commit_features(lake, {KEY: rows}, files=files)
+    shards = shards_of(lake)
+    assert len(shards) == files
+    tolerant = scorer_of(lake, NotNegative(0.5), 600, tolerance=Tolerance.parse("200 rows"))
+    receipts = [tolerant(shard) for shard in shards]
+    assert sum(receipt.failed.rows for receipt in receipts if receipt.failed) == 200
+    assert sum(receipt.scored.rows for receipt in receipts if receipt.scored) == 400
+
+
+@pytest.mark.parametrize("files", [1, 6])
+def test_a_model_that_scores_no_row_of_the_partition_is_told_by_a_few(lake: Lake, files: int) -> None:
+    commit_features(lake, {KEY: visits(600, distance=[-1.0] * 600)}, files=files)
+    scorer = scorer_of(lake, NotNegative(0.5), 600, tolerance=Tolerance.parse("20%"))
+    with pytest.raises(ModelError, match=r"each of 18 rows from all over the partition: ValueError: a distance below"):
+        scorer(shards_of(lake)[0])
 
 
 def test_no_rows_make_no_files(lake: Lake) -> None:

@@ -246,3 +246,23 @@ def test_a_hundred_thousand_rows_stream(
     for again in (False, True):
         (found,) = deliver(settings, sink, keys=(MON,), again=again)
         assert (found.rows, found.error, found.before) == (count, None, False)
+
+
+def test_what_a_killed_process_left_at_a_sink_is_delivered_over(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a table that goes back to what was noted last would never reach a sink that holds something newer."""
+    commit(settings.lake, mon=rows(2))
+    deliver(settings, FILES, keys=(MON,))
+    commit(settings.lake, mon=rows(2, 4))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("batch_platform.sinks.book.Book.note", killed)
+        deliver(settings, FILES, keys=(MON,))
+    assert lines(settings, MON) == 2
+    commit(settings.lake, mon=rows(2))
+    (found,) = deliver(settings, FILES, keys=(MON,))
+    assert (found.error, found.before, lines(settings, MON)) == (None, False, 1)

@@ -1,7 +1,7 @@
 """Predicting in batches of one size, for models whose bits may depend on how many rows they are given.
 
-Belongs here: cutting rows into batches, padding the last, joining what the batches gave. Does not belong here: what
-the parts mean (`scores.py`).
+Belongs here: cutting rows into batches, padding the last, plain texts, joining what the batches gave. Does not
+belong here: what the parts mean (`scores.py`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ def cut(rows: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """The rows, `batch_rows` at a time."""
     for start in range(0, rows.num_rows, batch_rows):
         yield rows.slice(start, batch_rows)
+
+
+def with_plain_text(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows for code that knows nothing of dictionaries: as encoded, pandas would make categories of texts."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_dictionary(field.type):
+            rows = rows.set_column(place, field.name, rows.column(place).dictionary_decode())
+    return rows
 
 
 def joined(parts: Sequence[Raw]) -> Raw:

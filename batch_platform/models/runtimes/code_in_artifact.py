@@ -3,7 +3,7 @@
 A pickle can run anything, and so can a folder that brings Python modules. What is known to hold numbers and structure
 only is listed here; everything else counts as code. MLflow's own switch knows a part of these cases only.
 
-Belongs here: that judgement, from the folder's description alone. Does not belong here: loading.
+Belongs here: that judgement, from the folder's description and its files' names. Does not belong here: loading.
 """
 
 from __future__ import annotations
@@ -93,3 +93,20 @@ def code_in(described: Mapping[str, Any]) -> str | None:
         if flavor.get("serialization_format") == "skops" and set(map(str, trusted)) <= _TRUSTED:
             return None
     return named
+
+
+def refuse_compiled(folder: Path) -> None:
+    """Refuse compiled Python modules, which Python may prefer to the source that somebody has read and agreed to.
+
+    They are not left out of the folder's digest instead: whoever could plant one could then have it executed.
+
+    Raises:
+        ModelError: naming the first of them.
+    """
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py[co]"))
+    if found:
+        raise ModelError(
+            "the model's folder holds compiled Python",
+            where=f"{folder}/{found[0]}",
+            fix="delete its __pycache__ folders, or log the model again without them, and adopt it then",
+        )

@@ -42,3 +42,22 @@ def found_device(device: str) -> str:
             fix="use device auto or cpu, or install a torch with CUDA on a machine that has it",
         )
     return device
+
+
+def device_name(device: str) -> str:
+    """What a configured device is on this machine: `cpu`, or its name for torch and the kind of GPU that it is.
+
+    Without torch a device other than `cpu` is left to the model, and its name says all that is known.
+
+    Raises:
+        ConfigurationError: see `found_device`.
+    """
+    try:
+        found = found_device(device)
+    except ImportError:
+        return device
+    if found == "cpu":
+        return found
+    import torch
+
+    return f"{found} {torch.cuda.get_device_name(found)}"

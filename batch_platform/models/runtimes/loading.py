@@ -64,7 +64,8 @@ def load_runtime(source: ModelSource, batch_rows: int, device: str, columns: Seq
         source: the version.
         batch_rows: rows that are computed at a time.
         device: `cpu`, `cuda` or `auto`.
-        columns: the feature columns of the prediction table, for models that do not say what they read.
+        columns: the feature columns of the prediction table: what models read that do not say it, and all that optional
+            inputs of others are filled from.
 
     Raises:
         ModelError: files are missing, damaged or not those that were pinned, would execute code that nobody agreed
@@ -101,6 +102,9 @@ def _load(source: ModelSource, batch_rows: int, device: str, columns: Sequence[s
         )
     from batch_platform.models.runtimes.mlflow_pyfunc import load_mlflow
 
+    if any(source.folder.rglob("*.py")):
+        # It may import them whenever it predicts: compiled files beside them would change the folder's digest for good.
+        sys.dont_write_bytecode = True
     with _code_is_settled():
         try:
             return load_mlflow(source.folder, source.flavor, batch_rows, device, columns)

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from batch_platform.errors import ModelError, first_line
 from batch_platform.models.runtimes.base import Raw
-from batch_platform.models.runtimes.batches import in_batches
+from batch_platform.models.runtimes.batches import in_batches, with_plain_text
 from batch_platform.models.runtimes.signature import columns_of, optional_columns, refuse_unfit_types
 from batch_platform.models.runtimes.single_thread import one_thread, settle_model
 
@@ -41,7 +41,8 @@ class MlflowRuntime:
         function: MLflow's loaded model.
         flavor: the flavour beneath it, such as `sklearn`.
         batch_rows: rows of a batch, where the flavour's bits depend on it.
-        features: the columns it reads.
+        columns: the columns it reads, all of them declared features or required.
+        optional: those of them that it can do without.
     """
 
     function: Any
@@ -74,7 +75,7 @@ class MlflowRuntime:
         Raises:
             Exception: whatever MLflow and the model raise for rows that they do not take.
         """
-        rows = batch.select([name for name in self.columns if name in batch.schema.names])
+        rows = with_plain_text(batch.select([name for name in self.columns if name in batch.schema.names]))
         free = self.flavor in BATCH_FREE
         with one_thread(self.flavor):
             return in_batches(
@@ -94,7 +95,8 @@ def load_mlflow(folder: Path, flavor: str, batch_rows: int, device: str, declare
         flavor: the flavour beneath python_function.
         batch_rows: rows of a batch.
         device: `cpu`, `cuda` or `auto`; only ONNX listens to it.
-        declared: the feature columns, for a model whose signature names none.
+        declared: the feature columns: all that is read, for a model whose signature names none; else the only ones that
+            its optional inputs may be filled from.
 
     Raises:
         ModelError: MLflow cannot load it, or nobody knows what columns it reads.
@@ -114,7 +116,10 @@ def load_mlflow(folder: Path, flavor: str, batch_rows: int, device: str, declare
         _settle_session(function, folder, device)
     else:
         settle_model(_raw(function), flavor)
-    return MlflowRuntime(function, flavor, batch_rows, columns_of(signature, declared), optional_columns(signature))
+    optional = optional_columns(signature)
+    # A key or carried column that happens to bear an optional input's name is no feature.
+    columns = tuple(name for name in columns_of(signature, declared) if name not in optional or name in declared)
+    return MlflowRuntime(function, flavor, batch_rows, columns, optional)
 
 
 def _raw(function: Any) -> Any:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from batch_platform.models.artifact import Model
 from batch_platform.models.runtimes.base import Raw, Runtime
-from batch_platform.models.runtimes.batches import in_batches
+from batch_platform.models.runtimes.batches import in_batches, with_plain_text
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PlainRuntime:
 
     def score(self, batch: pa.RecordBatch) -> Raw:
         """What the model predicts for the rows."""
-        columns = batch.select(list(self.features))
+        columns = with_plain_text(batch.select(list(self.features)))
         return in_batches(self._predict, columns, self.batch_rows, padded=True)
 
     def _predict(self, part: pa.RecordBatch) -> Any:

@@ -22,7 +22,7 @@ from torch import nn
 from batch_platform.errors import ConfigurationError, ModelError, first_line
 from batch_platform.models import artifact
 from batch_platform.models.runtimes.base import BATCH_ROWS, Raw
-from batch_platform.models.runtimes.batches import in_batches, joined
+from batch_platform.models.runtimes.batches import in_batches
 from batch_platform.models.runtimes.device import found_device
 from batch_platform.models.runtimes.tensor_inputs import TensorInput
 
@@ -151,7 +151,6 @@ class TorchRuntime:
 
     def __init__(self, model: TorchModel, network: nn.Module, batch_rows: int, device: str) -> None:
         self.model, self.network, self.batch_rows, self.device = model, network, batch_rows, device
-        self._fitting = batch_rows
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -172,26 +171,20 @@ class TorchRuntime:
 
         Raises:
             ValueError: a row holds nothing where a number is wanted, or vectors of different lengths.
-            ModelError: the module gives something else than tensors with a row for each row, or one row alone does
-                not fit on the device.
+            ModelError: the module gives something else than tensors with a row for each row, or a batch does not fit
+                into the device's memory.
         """
         return in_batches(self._predict, batch.select(list(self.features)), self.batch_rows, padded=True)
 
     def _predict(self, part: pa.RecordBatch) -> Raw:
-        inputs = [given.tensor(part) for given in self.model.inputs]
-        while True:
-            size = self._fitting
-            try:
-                starts = range(0, part.num_rows, size)
-                return joined([self._compute([given[start : start + size] for given in inputs]) for start in starts])
-            except torch.cuda.OutOfMemoryError as error:
-                if size == 1:
-                    raise ModelError(
-                        "not even one row fits into the device's memory", fix="use a larger device, or device cpu"
-                    ) from error
-                torch.cuda.empty_cache()
-                # Others may have halved it meanwhile; what fits is found once for all.
-                self._fitting = min(self._fitting, size // 2)
+        try:
+            return self._compute([given.tensor(part) for given in self.model.inputs])
+        except torch.cuda.OutOfMemoryError as error:
+            # A smaller batch would fit, and might give other bits than those that batch_rows stands for.
+            raise ModelError(
+                f"a batch of {self.batch_rows} rows does not fit into the device's memory",
+                fix="lower scoring.batch_rows, or use a larger device, or device cpu",
+            ) from error
 
     def _compute(self, inputs: Sequence[torch.Tensor | list[str]]) -> Raw:
         with torch.inference_mode():

@@ -173,3 +173,34 @@ def test_a_folder_that_mlflow_cannot_load_says_which_model_it_is(models: Path, t
         load_runtime(ModelSource("delay", "5", folder_digest(folder), folder, "xgboost"), 64, "cpu")
     with pytest.raises(ModelError, match="missing or empty"):
         load_runtime(ModelSource("delay", "5", "0" * 32, tmp_path / "nothing", "xgboost"), 64, "cpu")
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+def test_a_model_that_imports_while_it_predicts_leaves_its_folder_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled files beside its modules would change the folder's digest for good."""
+    import mlflow.pyfunc
+
+    class Late(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # hints mean a signature
+            from imported_while_predicting import double
+
+            return double(model_input.distance.to_numpy())
+
+    module = tmp_path / "imported_while_predicting.py"
+    module.write_text("def double(values):\n    return values * 2\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delitem(sys.modules, module.stem, raising=False)
+    folder = tmp_path / "model"
+    mlflow.pyfunc.save_model(folder, python_model=Late(), code_paths=[str(module)], pip_requirements=[])
+    module.unlink()
+    source = ModelSource("late", "1", folder_digest(folder), folder, "python_function", allows_code=True)
+    sys.modules.pop(module.stem, None)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    runtime = load_runtime(source, 2, "cpu", ("distance",))
+    sys.modules.pop(module.stem, None)
+    assert list(runtime.score(ROWS)) == [1.0, 2.0, 4.0]
+    assert folder_digest(folder) == source.digest
+    assert module.stem in sys.modules

@@ -166,3 +166,25 @@ def test_only_flavours_that_predict_in_the_interpreter_hold_its_lock(folder: Pat
 def test_an_onnx_session_has_one_thread(folder: Path) -> None:
     options = loaded("onnx_network", folder).function.get_raw_model().get_session_options()  # type: ignore[attr-defined]
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+
+
+def test_an_optional_input_is_filled_from_a_declared_feature_and_from_no_other_column(tmp_path: Path) -> None:
+    from mlflow.models import ModelSignature
+    from mlflow.pyfunc import PythonModel, save_model
+    from mlflow.types import ColSpec, Schema
+
+    class Seen(PythonModel):
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # hints mean a signature
+            given = "b" in model_input and model_input["b"].notna().all()
+            return (model_input["b"] if given else model_input["a"] * 0).to_numpy()
+
+    inputs = Schema([ColSpec("double", "a"), ColSpec("double", "b", required=False)])
+    outputs = Schema([ColSpec("double", "score")])
+    save_model(
+        tmp_path / "seen", python_model=Seen(), signature=ModelSignature(inputs, outputs), pip_requirements=["mlflow"]
+    )
+    given = batch(pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
+    for declared, expected in ((("a",), [0.0, 0.0]), (("a", "b"), [3.0, 4.0])):
+        runtime = load_runtime(source(tmp_path / "seen"), BATCH, "cpu", declared)
+        assert runtime.features == ("a",)
+        assert list(runtime.score(given)) == expected

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from batch_platform.errors import ConfigurationError, ModelError
+from batch_platform.errors import ConfigurationError, ModelError, is_transient
 from batch_platform.models import artifact
 from batch_platform.models.runtimes.device import found_device
 from batch_platform.models.runtimes.fit import refuse_unfit
@@ -115,13 +115,15 @@ def test_columns_that_are_missing_or_do_not_fit_are_named() -> None:
         refuse_unfit(runtime, schema)
 
 
-def test_batches_are_halved_until_they_fit_on_the_device() -> None:
-    runtime = TorchModel.of(Hungry(20), {"rows": 20}, NUMBERS).runtime(64, "cpu")
+def test_a_batch_that_does_not_fit_on_the_device_is_refused_and_not_cut() -> None:
+    """Kernels round differently at other sizes: the size of a batch is what is configured, or nothing."""
+    fitting = TorchModel.of(Hungry(20), {"rows": 20}, NUMBERS)
     batch = rows(100)
     expected = np.column_stack([column.to_numpy() for column in batch.columns]).sum(axis=1)
-    np.testing.assert_allclose(runtime.score(batch), expected, rtol=1e-5, atol=1e-6)
-    with pytest.raises(ModelError, match="not even one row fits"):
-        TorchModel.of(Hungry(0), {"rows": 0}, NUMBERS).runtime(8, "cpu").score(batch)
+    np.testing.assert_allclose(fitting.runtime(20, "cpu").score(batch), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ModelError, match=r"batch of 64 rows does not fit .* \(lower scoring.batch_rows") as caught:
+        fitting.runtime(64, "cpu").score(batch)
+    assert not is_transient(caught.value)
 
 
 def test_nothing_but_a_class_of_torch_modules_is_called() -> None:
