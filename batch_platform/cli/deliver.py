@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from batch_platform.cli.tables import prediction_table
 from batch_platform.errors import ConfigurationError, DeliveryError
-
-if TYPE_CHECKING:
-    from batch_platform.predictions.definition import Predictions
 
 
 @click.command()
@@ -29,7 +25,7 @@ def deliver(table: str, partitions: tuple[str, ...], chosen: tuple[str, ...], ag
     from batch_platform.settings import Settings
     from batch_platform.sinks.delivery import deliver_all
 
-    predictions = _find(table)
+    predictions = prediction_table(table)
     unknown = set(chosen) - {sink.name for sink in predictions.sinks}
     if unknown or not predictions.sinks:
         names = ", ".join(sink.name for sink in predictions.sinks)
@@ -58,21 +54,3 @@ def deliver(table: str, partitions: tuple[str, ...], chosen: tuple[str, ...], ag
             where=predictions.table,
             fix="see above; deliver again",
         )
-
-
-def _find(name: str) -> Predictions:
-    """The prediction table of a name or of a table `predictions/<name>`."""
-    import warnings
-
-    warnings.simplefilter("ignore")
-    from batch_platform.automation.location import load_components
-    from batch_platform.predictions.component import PredictionTable
-
-    tree = load_components()
-    components = {component.name: component for component in tree.get_all_components(of_type=PredictionTable)}
-    found = components.get(name.removeprefix("predictions/"))
-    if found is None:
-        raise ConfigurationError(
-            f"there is no prediction table {name[:80]!r}", fix=f"there are {', '.join(sorted(components)) or 'none'}"
-        )
-    return found.definition(tree.load_context)[0]

@@ -1,4 +1,4 @@
-"""Finding the models that a command names, among those of the project.
+"""Finding the models and prediction tables that a command names, among those of the project.
 
 Belongs here: names given on the command line. Does not belong here: what a command does with them.
 """
@@ -11,6 +11,7 @@ from batch_platform.errors import ConfigurationError, PartitionKeyError
 
 if TYPE_CHECKING:
     from batch_platform.features.definition import FeatureTable
+    from batch_platform.predictions.definition import Predictions
 
 
 def all_models() -> dict[str, FeatureTable]:
@@ -37,6 +38,28 @@ def find_model(name: str) -> FeatureTable:
             f"there is no model {name[:80]!r}", fix=f"there are {', '.join(sorted(models)) or 'none'}"
         )
     return found
+
+
+def prediction_table(name: str) -> Predictions:
+    """The prediction table of a name or of `predictions/<name>`.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    import warnings
+
+    warnings.simplefilter("ignore")
+    from batch_platform.automation.location import load_components
+    from batch_platform.predictions.component import PredictionTable
+
+    tree = load_components()
+    tables = {component.name: component for component in tree.get_all_components(of_type=PredictionTable)}
+    found = tables.get(name.removeprefix("predictions/"))
+    if found is None:
+        raise ConfigurationError(
+            f"there is no prediction table {name[:80]!r}", fix=f"there are {', '.join(sorted(tables)) or 'none'}"
+        )
+    return found.definition(tree.load_context)[0]
 
 
 def partition_of(features: FeatureTable, key: str | None) -> str:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_platform.errors import ConfigurationError
+from batch_platform.cli.tables import prediction_table
 
 if TYPE_CHECKING:
-    from batch_platform.predictions.definition import Predictions
     from batch_platform.predictions.options import ScoringOptions
 
 
@@ -50,25 +49,6 @@ def tune(table: str, rows: int) -> None:
     )
     console.print(shown)
     console.print(proposal(found.present, found.proposal), highlight=False)
-
-
-def prediction_table(name: str) -> Predictions:
-    """The prediction table of a name or of `predictions/<name>`.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    from batch_platform.automation.location import load_components
-    from batch_platform.predictions.component import PredictionTable
-
-    tree = load_components()
-    tables = {component.name: component for component in tree.get_all_components(of_type=PredictionTable)}
-    found = tables.get(name.removeprefix("predictions/"))
-    if found is None:
-        raise ConfigurationError(
-            f"there is no prediction table {name[:80]!r}", fix=f"there are {', '.join(sorted(tables)) or 'none'}"
-        )
-    return found.definition(tree.load_context)[0]
 
 
 def proposal(present: ScoringOptions, proposed: ScoringOptions) -> str:

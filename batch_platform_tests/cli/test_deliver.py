@@ -11,7 +11,7 @@ import pytest
 
 from batch_platform.cli import deliver as module
 from batch_platform.cli import main
-from batch_platform.cli.deliver import _find
+from batch_platform.cli.tables import prediction_table
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.settings import LAKE
@@ -41,7 +41,7 @@ def command(
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
     commit_rows(Table(Lake(str(tmp_path / "lake")), TABLE), {FIRST: rows(1, 2), SECOND: rows(3)})
     found = sys.modules[module.callback.__module__]  # type: ignore[union-attr]
-    monkeypatch.setattr(found, "_find", lambda name: replace(_find(name), sinks=tuple(sinks)))
+    monkeypatch.setattr(found, "prediction_table", lambda name: replace(prediction_table(name), sinks=tuple(sinks)))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["batch-platform", "deliver", *arguments])
