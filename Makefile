@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 export DAGSTER_DISABLE_TELEMETRY := yes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-fast lint types check crash-test bench-quality bench-features bench-definitions bench-small bench-year bench-scoring clean
+.PHONY: help install demo ui browser test test-ui test-fast lint types check crash-test bench-quality bench-features bench-definitions bench-small bench-year bench-scoring bench-backfill bench-schedule bench-arrival clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; say which with: make install PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned versions; this takes a few minutes once."
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,s3,sinks,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,s3,sinks,sql,dev]'
 	@touch $@
 
 demo: $(READY) ## Run the first night on real flights: capture, validate, train, score
@@ -29,8 +29,21 @@ demo: $(READY) ## Run the first night on real flights: capture, validate, train,
 ui: $(READY) ## Open Dagster's web UI and daemon on http://localhost:3000
 	@$(BIN)/batch-platform ui --port $${PORT:-3000}
 
-test: $(READY) ## Run all tests
+browser: ## Install the browser that the UI tests drive, where it is missing: Debian's chromium
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	  elif [ "$${CI:-}" = true ]; then \
+	    echo "The UI tests need chromium, and only root can install it: apt-get install chromium" >&2; exit 1; \
+	  else \
+	    echo "There is no chromium: the UI tests are skipped. Install it as root: apt-get install chromium"; \
+	  fi; }
+
+test: $(READY) browser ## Run all tests
 	$(BIN)/pytest -n auto --dist worksteal
+
+test-ui: $(READY) browser ## Run the tests in a browser; pictures go to build/screenshots, or to SCREENSHOTS=
+	$(BIN)/pytest batch_platform_tests/ui
 
 test-fast: $(READY) ## Run the tests that take no more than seconds
 	$(BIN)/pytest -n auto --dist worksteal -m 'not slow'
@@ -66,6 +79,15 @@ bench-small: $(READY) ## Measure one small partition against Dagster's own floor
 
 bench-year: $(READY) ## Measure a backfill of a year of all daily assets
 	$(BIN)/python -m batch_platform_tests.benchmarks.year
+
+bench-backfill: $(READY) ## Measure a year's backfill beside as many bare assets; AIRFLOW=VENV: and beside Airflow
+	$(BIN)/python -m batch_platform_tests.benchmarks.backfill $(if $(AIRFLOW),--airflow $(AIRFLOW))
+
+bench-schedule: $(READY) ## Measure loading 200 pipelines and a look at three years of their partitions
+	$(BIN)/python -m batch_platform_tests.benchmarks.schedule
+
+bench-arrival: $(READY) ## Measure the time from a file's arrival to its committed prediction
+	$(BIN)/python -m batch_platform_tests.benchmarks.arrival
 
 clean: ## Remove the environment and caches; tables and runs under local/ stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

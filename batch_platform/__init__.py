@@ -1,6 +1,6 @@
 """A data platform for offline machine-learning predictions.
 
-The four components are offered here under their short names and imported only when asked for: workers import
+The components are offered here under their short names and imported only when asked for: workers import
 `batch_platform` without Dagster.
 """
 
@@ -14,6 +14,7 @@ _COMPONENTS = {
     "FeatureTables": "batch_platform.features.component",
     "ModelVersion": "batch_platform.models.component",
     "PredictionTable": "batch_platform.predictions.component",
+    "Operations": "batch_platform.operations.component",
 }
 
 

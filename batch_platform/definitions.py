@@ -11,7 +11,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from batch_platform.automation.badge import with_badges
 from batch_platform.automation.local_events import speed_up_local_events
+from batch_platform.automation.schedule import schedule_of
+from batch_platform.sensors import sensors
 from batch_platform.settings import Settings
 
 PACKAGE = Path(__file__).parent
@@ -30,11 +33,17 @@ def defs() -> dg.Definitions:
 @cache
 def _loaded(project: Path) -> dg.Definitions:
     """Dagster asks for the definitions half a dozen times to run one step; a reload is a new process."""
+    return location_of(PACKAGE)
+
+
+def location_of(root: Path) -> dg.Definitions:
+    """The pipelines below `root` with the policies that hold for all of them; `root` is the folder above `defs/`."""
     with _made_to_stay():
-        tree = dg.ComponentTree.for_project(PACKAGE)
+        tree = dg.ComponentTree.for_project(root)
         # The pipelines alone: by default Dagster also imports and describes the components of all installed packages.
-        pipelines = tree.build_defs(tree.defs_module_path)
-        return dg.Definitions.merge(pipelines, dg.Definitions(executor=dg.in_process_executor, component_tree=tree))
+        pipelines = with_badges(tree.build_defs(tree.defs_module_path), schedule_of(tree))
+        policies = dg.Definitions(executor=dg.in_process_executor, component_tree=tree)
+        return dg.Definitions.merge(pipelines, sensors(tree, pipelines), policies)
 
 
 @contextmanager

@@ -6,9 +6,14 @@ are the `exit_code` of the class. Stages raise these; they do not define their o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from batch_platform.foreign_errors import may_pass
+
+_PASSWORD = re.compile(r"(\b[\w+.-]+://)[^\s/@'\"]*@")
+_QUERY = re.compile(r"(\b[\w+.-]+://[^\s?'\"]*)\?[^\s'\"]*")
+"""Parts of an address that may authorise whoever knows them, such as the signature of a presigned one."""
 
 
 class BatchPlatformError(Exception):
@@ -154,6 +159,7 @@ def foreseen(error: Exception, where: str) -> BatchPlatformError:
 
 
 def first_line(error: BaseException | str) -> str:
-    """The first line of a foreign error's text, at most 300 characters: what fits into one of ours."""
+    """The first line of a foreign error's text, at most 300 characters and without credentials in its addresses."""
     fallback = "" if isinstance(error, str) else type(error).__name__
-    return (str(error).strip().splitlines() or [fallback])[0][:300]
+    line = (str(error).strip().splitlines() or [fallback])[0]
+    return _QUERY.sub(r"\1?***", _PASSWORD.sub(r"\1***@", line))[:300]

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.lake.store import Lake
+from batch_platform.lake.store import Lake, credential_in
 from batch_platform.resources import LEAST_MEMORY, Resources, parse_bytes
 
-LAKE, LAKE_OPTIONS, REGISTRY, ARTIFACTS, PROJECT, DOLLARS = (
+LAKE, LAKE_OPTIONS, SOURCE_OPTIONS, REGISTRY, ARTIFACTS, PROJECT, DOLLARS = (
     "BATCH_PLATFORM_LAKE",
     "BATCH_PLATFORM_LAKE_OPTIONS",
+    "BATCH_PLATFORM_SOURCE_OPTIONS",
     "BATCH_PLATFORM_REGISTRY",
     "BATCH_PLATFORM_ARTIFACTS",
     "BATCH_PLATFORM_PROJECT",
@@ -64,7 +65,7 @@ class Settings:
         local = project / "local"
         return cls(
             project=project,
-            lake=Lake(_lake_root(project), _lake_options()),
+            lake=Lake(_lake_root(project), _options(LAKE_OPTIONS)),
             registry=os.environ.get(REGISTRY) or f"sqlite:///{local / 'mlflow' / 'mlflow.db'}",
             artifacts=os.environ.get(ARTIFACTS) or str(local / "mlflow" / "artifacts"),
             dollars_per_cpu_hour=_dollars(),
@@ -89,11 +90,26 @@ def _lake_root(project: Path) -> str:
     return folder
 
 
-def _lake_options() -> dict[str, str]:
-    pairs = [pair.strip() for pair in os.environ.get(LAKE_OPTIONS, "").split(",") if pair.strip()]
+def source_options() -> dict[str, str]:
+    """The options of the object stores that sources are read from; where none are set, those of the lake.
+
+    Raises:
+        SettingError: they mean nothing, or hold a credential.
+    """
+    variable = SOURCE_OPTIONS if os.environ.get(SOURCE_OPTIONS) is not None else LAKE_OPTIONS
+    options = _options(variable)
+    if secret := credential_in(options):
+        raise SettingError(
+            f"{variable} has {secret!r}, which holds a credential", fix="set it as an environment variable of its own"
+        )
+    return options
+
+
+def _options(variable: str) -> dict[str, str]:
+    pairs = [pair.strip() for pair in os.environ.get(variable, "").split(",") if pair.strip()]
     wrong = next((pair for pair in pairs if "=" not in pair), None)
     if wrong is not None:
-        raise SettingError(f"{LAKE_OPTIONS} has an entry without '='", fix="write name=value,name=value")
+        raise SettingError(f"{variable} has an entry without '='", fix="write name=value,name=value")
     return dict(pair.split("=", 1) for pair in pairs)
 
 

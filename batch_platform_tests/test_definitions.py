@@ -21,7 +21,7 @@ import pytest
 from batch_platform.automation.location import load_definitions
 
 GRAPH = Path(__file__).with_name("flight_delay_graph.txt")
-COMPONENTS = ["FeatureTables", "InputSnapshot", "ModelVersion", "PredictionTable"]
+COMPONENTS = ["FeatureTables", "InputSnapshot", "ModelVersion", "Operations", "PredictionTable"]
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +90,10 @@ def test_every_asset_belongs_to_a_pipeline_and_has_an_owner(definitions: dg.Defi
         assert key.path[0] == node.tags["batch_platform/stage"]
 
 
-def test_the_gate_does_not_block_and_every_other_check_does(definitions: dg.Definitions) -> None:
+def test_gate_and_deadline_do_not_block_and_every_other_check_does(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     lenient = {check.name for check in graph.asset_check_keys if not graph.get_check_spec(check).blocking}
-    assert lenient == {"gate"}
+    assert lenient == {"gate", "on_time"}
 
 
 def test_steps_run_in_one_process_and_the_whole_location_is_loadable(definitions: dg.Definitions) -> None:
@@ -116,7 +116,7 @@ def _modules_after(statement: str) -> set[str]:
 def _stage_functions() -> list[str]:
     """Every module that is callable without Dagster: all but the components and the doors to Dagster."""
     root = Path(__file__).parents[1] / "batch_platform"
-    doors = {"cli", "definitions", "demo", "demo_screen", "component"}
+    doors = {"cli", "definitions", "demo", "demo_screen", "sensors", "component"}
     files = [
         path.relative_to(root.parent)
         for folder in (".", "lake", "snapshots", "features", "models", "predictions", "engines", "telemetry")
@@ -148,14 +148,14 @@ def test_loading_definitions_imports_neither_torch_nor_the_registry() -> None:
     assert not loaded & {"torch", "mlflow", "sklearn", "matplotlib"}
 
 
-def test_the_four_components_are_found_through_the_entry_point() -> None:
+def test_the_components_are_found_through_the_entry_point() -> None:
     from importlib.metadata import entry_points
 
     declared = {point.value for point in entry_points(group="dagster_dg_cli.registry_modules")}
     assert "batch_platform" in declared
 
 
-def test_dg_lists_the_four_components_with_their_fields(tmp_path: Path) -> None:
+def test_dg_lists_the_components_with_their_fields(tmp_path: Path) -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("dg"), "list", "components", "--json"],
         cwd=Path(__file__).parents[1],

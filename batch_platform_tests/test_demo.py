@@ -18,7 +18,7 @@ from batch_platform.errors import ConfigurationError
 from batch_platform.features.definition import FeatureTable
 from batch_platform.models.definition import ModelDefinition
 from batch_platform.models.registry import Registry
-from batch_platform.models.training_rows import windows_of
+from batch_platform.models.training_windows import windows_of
 from batch_platform.predictions.definition import Predictions
 from batch_platform_tests.models.registered import EXAMPLE, Line, settings_in
 from batch_platform_tests.pipelines.project import Project

@@ -35,6 +35,7 @@ from batch_platform.errors import (
     UnexpectedError,
     chain,
     ends_the_run,
+    first_line,
     foreseen,
     is_transient,
 )
@@ -274,3 +275,16 @@ def test_a_cancellation_is_no_error() -> None:
 def test_the_exit_code_of_an_engine_is_its_own() -> None:
     others = [kind.exit_code for kind in BatchPlatformError.__subclasses__() if kind is not EngineError]
     assert EngineError.exit_code not in [*others, 8]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("no route to https://me:secret@host/lake/a.parquet", "no route to https://***@host/lake/a.parquet"),
+        ("403 for 'https://x.blob.core/lake/a?sv=1&sig=secret'", "403 for 'https://x.blob.core/lake/a?***'"),
+        ("postgresql+psycopg://u:secret@db/x is down", "postgresql+psycopg://***@db/x is down"),
+        ("is it a file? me@host asks", "is it a file? me@host asks"),
+    ],
+)
+def test_what_authorises_in_an_address_is_left_out_of_foreign_texts(said: str, told: str) -> None:
+    assert first_line(RuntimeError(said + "\nmore")) == told

@@ -6,19 +6,17 @@ belong here: deciding what is wanted (`demo.py`), or computing anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from batch_platform.automation.reporting import ERROR_CHECK, asset_key
+from batch_platform.automation.reporting import asset_key
+from batch_platform.automation.run_history import newest_failure, step_failure
 from batch_platform.errors import BatchPlatformError
-from batch_platform.lake.digest import combine
-from batch_platform.lake.log import Recorded
-from batch_platform.lake.provenance import InputRead
-from batch_platform.lake.table import Table
+from batch_platform.schedules.books import LakeBooks
+from batch_platform.schedules.owed import is_outdated
 from batch_platform.settings import Settings
 
 CHUNK = 62
@@ -64,9 +62,13 @@ def missing(wanted: Wanted, settings: Settings, instance: dg.DagsterInstance) ->
     else:
         known = set(instance.get_materialized_partitions(asset_key(wanted.table)))
     if wanted.in_lake:
-        made = Table(settings.lake, wanted.table).records(wanted.keys)
-        current = {key: found for key, found in made.items() if wanted.sql_digest in (None, found.sql_digest)}
-        known &= current.keys() - _outdated(current, settings)
+        books = LakeBooks(settings.lake)
+        made = books.made(wanted.table, wanted.keys)
+        current = {key: found for key, found in made.items() if wanted.sql_digest in (None, found.code)}
+        outdated = (
+            key for key, found in current.items() if any(is_outdated(name, found, books) for name in found.reads)
+        )
+        known &= current.keys() - set(outdated)
     elif wanted.held is not None:
         known &= set(wanted.held(settings))
     return [key for key in wanted.keys if key not in known]
@@ -83,7 +85,8 @@ def refuse_missing(wanted: Wanted, settings: Settings, instance: dg.DagsterInsta
         return
     place = f"{wanted.table}[{lacking[0]}]" if lacking[0] else wanted.table
     more = f" [and {len(lacking) - 1} more partitions are missing]" if len(lacking) > 1 else ""
-    reason = _reported(instance, wanted.table, lacking[0]) or "is not there as it should be, although its run succeeded"
+    told = newest_failure(instance, wanted.table, lacking[0])
+    reason = told.text if told else "is not there as it should be, although its run succeeded"
     raise RunFailedError(f"{reason}{more}", where=place, fix="look at the run in the UI: make ui")
 
 
@@ -124,38 +127,6 @@ def materialize(
         advance(len(stretch))
 
 
-def _outdated(made: dict[str, Recorded], settings: Settings) -> set[str]:
-    """The partitions of one table that were made from what an input does not hold any more."""
-    reads: dict[str, dict[str, InputRead]] = {}
-    for key, found in made.items():
-        for table, read in found.record.inputs.items():
-            reads.setdefault(table, {})[key] = read
-    return {key for table, wanted in reads.items() for key in _changed(Table(settings.lake, table), wanted)}
-
-
-def _changed(table: Table, reads: dict[str, InputRead]) -> Iterator[str]:
-    """The readers whose stretch of the table has another content now; the table's log is read once for all."""
-    stretches = {key: read.partitions or ("", "") for key, read in reads.items()}
-    lowest, highest = min(first for first, _ in stretches.values()), max(last for _, last in stretches.values())
-    records = table.records(key for key in table.partitions() if lowest <= key <= highest)
-    digests = {key: records[key].record.digest for key in sorted(records)}
-    for reader, (first, last) in stretches.items():
-        now = [digest for key, digest in digests.items() if first <= key <= last]
-        # Whoever reads exactly one partition may have recorded its digest as it is.
-        if reads[reader].digest not in (combine(now), *(now if len(now) == 1 else ())):
-            yield reader
-
-
-def _reported(instance: dg.DagsterInstance, table: str, partition: str) -> str:
-    """What the newest evaluation of the check `ERROR_CHECK` says about a partition; empty where it says nothing."""
-    check = dg.AssetCheckKey(asset_key(table), ERROR_CHECK)
-    chosen = PartitionKeyFilter(key=partition or None)
-    for record in instance.event_log_storage.get_asset_check_execution_history(check, 1, partition_filter=chosen):
-        if record.evaluation is not None and not record.evaluation.passed:
-            return record.evaluation.description or ""
-    return ""
-
-
 def _stretches(order: Sequence[str], keys: Sequence[str], chunk: int) -> list[list[str]]:
     """`keys` cut where a key of `order` is not among them, and into pieces of at most `chunk`."""
     wanted, found = set(keys), list[list[str]]()
@@ -170,13 +141,5 @@ def _stretches(order: Sequence[str], keys: Sequence[str], chunk: int) -> list[li
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:
-    for event in result.all_events:
-        if event.is_step_failure:
-            failure, error = event.step_failure_data, event.step_failure_data.error
-            if failure.user_failure_data and failure.user_failure_data.description:
-                return failure.user_failure_data.description
-            # What a person can act on is the innermost error; those around it are Dagster's.
-            while error and error.cause:
-                error = error.cause
-            return error.message.strip() if error else "a step failed without an error"
-    return "the run failed before any step began"
+    failures = (event.step_failure_data for event in result.all_events if event.is_step_failure)
+    return next(map(step_failure, failures), "the run failed before any step began")

@@ -16,9 +16,15 @@ import dagster as dg
 from dagster.components.resolved.errors import ResolutionException
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, field_validator
 
+from batch_platform.automation.asked_once import everyone, find_declarations
+from batch_platform.automation.plain_values import PlainValues
 from batch_platform.automation.reporting import asset_key
 from batch_platform.errors import ConfigurationError
 from batch_platform.partitions import Cadence, Calendar, Offset
+from batch_platform.schedules.rules import DEFAULT_ATTEMPTS, RerunOn, Rules
+from batch_platform.schedules.scheduled import Scheduled
+from batch_platform.schedules.slo import Slo, refuse_early_deadline
+from batch_platform.schedules.watching import Watched
 from batch_platform.settings import SettingError
 
 FoundT = TypeVar("FoundT")
@@ -51,10 +57,68 @@ class Partitioning(dg.Model, dg.Resolvable):
         return Calendar(self.cadence, self.start, self.timezone, steps[self.cadence])
 
 
+class SloField(dg.Model, dg.Resolvable):
+    """By when each partition must be there, relative to its start."""
+
+    due: Annotated[str, Field(description="'-1d 20:00': at eight in the evening of the day before; '+1d 06:00'.")]
+    warn: Annotated[str | None, Field(description="When to begin to worry; not after `due`.")] = None
+    critical: Annotated[bool, Field(description="Whether somebody is paged when it is missed.")] = False
+
+
+def objective(declared: SloField | None, earliest: Offset, calendar: Calendar | None, what: str) -> Slo | None:
+    """The objective of a table, if it can be met; None if none is declared.
+
+    Args:
+        declared: what the YAML says.
+        earliest: when a partition can be made at the earliest.
+        calendar: the partitions.
+        what: what `earliest` is called where it is declared, such as `known_at`.
+
+    Raises:
+        ConfigurationError: it cannot be met, or the table has no partitions.
+    """
+    if declared is None:
+        return None
+    warn = None if declared.warn is None else Offset.parse(declared.warn)
+    found = Slo(Offset.parse(declared.due), warn, declared.critical)
+    refuse_early_deadline(found, earliest, calendar, what)
+    return found
+
+
+class AutomationField(dg.Model, dg.Resolvable):
+    """When the platform makes partitions by itself."""
+
+    enabled: Annotated[bool, Field(description="false: only when somebody asks.")] = True
+    horizon: Annotated[
+        int | str | None,
+        Field(description="How far back missing partitions are made: '14 days', or a number of partitions."),
+    ] = None
+    lookback: Annotated[
+        int | str | None, Field(description="How far back partitions are made again after a change; older are frozen.")
+    ] = None
+    rerun_on: Annotated[
+        Sequence[RerunOn], Field(description="The changes after which: inputs, undated_inputs, code, model.")
+    ] = (RerunOn.INPUTS,)
+    attempts: Annotated[int, Field(description="How often a partition is tried before something must change.")] = (
+        DEFAULT_ATTEMPTS
+    )
+    window: Annotated[str, Field(description="A batch window of the project's operations: runs start in it only.")] = ""
+
+    def rules(self, calendar: Calendar | None, table: str) -> Rules:
+        """The rules for a table with these partitions.
+
+        Raises:
+            ConfigurationError: they make no sense for this cadence.
+        """
+        cadence = calendar.cadence if calendar else Cadence.DAILY
+        return Rules.declared(cadence, f"{table}, automation", **self.model_dump())
+
+
 class Declaration(dg.Component, dg.Model, dg.Resolvable):
     """Base of the components: a field that cannot be read is one line with file, component, field and expectation."""
 
     _place: str = PrivateAttr("")
+    _pipeline: str = PrivateAttr("")
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
@@ -64,14 +128,34 @@ class Declaration(dg.Component, dg.Model, dg.Resolvable):
             ConfigurationError: a field has the wrong type or a value that it cannot have.
         """
         name = getattr(attributes, "name", None) or getattr(attributes, "models", "")
-        place = f"{context.path}/defs.yaml, {cls.__name__} {str(name)!r}"
+        place = f"{context.path}/defs.yaml, {cls.__name__}{f' {str(name)!r}' if name else ''}"
+        find_declarations(context)
         with declared(place):
             try:
                 component = super().load(attributes, context)
             except (ValidationError, ResolutionException) as error:
                 raise _unreadable(error, attributes) from None
-        component._place = place
+        component._place, component._pipeline = place, Pipeline.of(context, ()).name
         return component
+
+    @classmethod
+    def resolve_from_model(cls, context: dg.ResolutionContext, model: BaseModel) -> Self:
+        """Make it from fields that may hold templates."""
+        made: Self = super().resolve_from_model(PlainValues.of(context), model)
+        return made
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline that declares it."""
+        return self._pipeline
+
+    def scheduled(self, context: dg.ComponentLoadContext) -> list[Scheduled]:
+        """The tables of this component as the schedule sees them; none unless it makes any."""
+        return []
+
+    def watched(self, context: dg.ComponentLoadContext) -> list[Watched]:
+        """The tables of this component that capture a source from outside; none unless it makes any."""
+        return []
 
     def declaring(self) -> AbstractContextManager[None]:
         """Whatever of this component cannot mean what it says is told with its own file and name.
@@ -82,8 +166,8 @@ class Declaration(dg.Component, dg.Model, dg.Resolvable):
 
     def refuse_namesake(self, context: dg.ComponentLoadContext, name: str) -> None:
         """Refuse a second component of this kind and name, in whatever pipeline: both would write one table."""
-        everyone = context.component_tree.get_all_components(of_type=type(self))
-        places = [other._place for other in everyone if getattr(other, "name", None) == name]
+        others_of_kind = everyone(context.component_tree, type(self))
+        places = [other._place for other in others_of_kind if getattr(other, "name", None) == name]
         if len(places) > 1:
             others = ", ".join(place for place in places if place != self._place) or "this file, too"
             raise ConfigurationError(

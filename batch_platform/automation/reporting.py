@@ -17,7 +17,9 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluation,
-    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Materialization,
 )
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
@@ -28,6 +30,8 @@ from batch_platform.outcomes import CheckOutcome, Markdown, MetadataItem, Partit
 DATA_VERSION_TAG = "dagster/data_version"
 ERROR_CHECK = "produced"
 """The check that fails for a partition which could not be produced, and says why."""
+
+Evaluation = AssetCheckEvaluation
 
 TRANSIENT = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -55,7 +59,7 @@ def keys_of(context: dg.AssetExecutionContext) -> list[str]:
 
 def report(
     context: dg.AssetExecutionContext, table: str, outcomes: Sequence[PartitionOutcome]
-) -> Iterator[dg.Output[None] | AssetCheckEvaluation]:
+) -> Iterator[dg.Output[None] | Evaluation]:
     """Yield everything Dagster must hear about a step's partitions.
 
     Raises:
@@ -86,9 +90,12 @@ def report(
     # Outputs come last: Dagster starts the steps downstream when a step has ended, whatever it yielded.
     for output in context.op_execution_context.op_def.output_defs:
         if output.name in context.op_execution_context.selected_output_names:
-            yield dg.Output(
-                None, output_name=output.name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
-            )
+            yield silent_output(output.name)
+
+
+def silent_output(name: str) -> dg.Output[None]:
+    """An output of which Dagster makes no event: what there is to tell of each partition was told."""
+    return dg.Output(None, output_name=name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
 
 
 def failure(error: BatchPlatformError | None, others: int = 0) -> dg.Failure:
@@ -117,27 +124,42 @@ def _materialization(table: str, outcome: PartitionOutcome) -> dg.AssetMateriali
 
 def _evaluations(
     context: dg.AssetExecutionContext, table: str, outcomes: Sequence[PartitionOutcome]
-) -> Iterator[AssetCheckEvaluation]:
+) -> Iterator[Evaluation]:
     key = asset_key(table)
     selected = {spec.name: spec for spec in context.assets_def.check_specs if spec.asset_key == key}
-    targets = _targets(context, key, [outcome.key for outcome in outcomes])
+    targets = newest_materializations(context.instance, table, [outcome.key for outcome in outcomes])
     alone = len(outcomes) == 1
     for outcome in outcomes:
         for check in (_produced(outcome), *outcome.checks):
-            if check.name not in selected:
-                continue
-            yield AssetCheckEvaluation(
-                asset_key=key,
-                check_name=check.name,
-                passed=check.passed and not check.warns,
-                severity=dg.AssetCheckSeverity.WARN if check.passed and check.warns else dg.AssetCheckSeverity.ERROR,
-                description=check.description or None,
-                metadata={name: _value(item) for name, item in check.details.items()},
-                target_materialization_data=targets.get(outcome.key),
+            if check.name in selected:
                 # In a range a failed day must not stop the good ones; conditions look at the spec instead.
-                blocking=selected[check.name].blocking and alone and outcome.error is None,
-                partition=outcome.key or None,
-            )
+                blocking = selected[check.name].blocking and alone and outcome.error is None
+                yield evaluation(table, outcome.key, check, targets.get(outcome.key), blocking=blocking)
+
+
+def evaluation(
+    table: str, key: str, check: CheckOutcome, target: Materialization | None, *, blocking: bool = False
+) -> Evaluation:
+    """The result of a check for one partition, which a step may yield and a sensor may report.
+
+    Args:
+        table: the table.
+        key: its partition; empty for a table without partitions.
+        check: the result; one that passes and warns is a failure of severity WARN.
+        target: the partition's newest materialization; see `newest_materializations`.
+        blocking: whether a failure stops what is downstream in the same run.
+    """
+    return Evaluation(
+        asset_key=asset_key(table),
+        check_name=check.name,
+        passed=check.passed and not check.warns,
+        severity=dg.AssetCheckSeverity.WARN if check.passed and check.warns else dg.AssetCheckSeverity.ERROR,
+        description=check.description or None,
+        metadata={name: _value(item) for name, item in check.details.items()},
+        target_materialization_data=target,
+        blocking=blocking,
+        partition=key or None,
+    )
 
 
 def _produced(outcome: PartitionOutcome) -> CheckOutcome:
@@ -147,24 +169,21 @@ def _produced(outcome: PartitionOutcome) -> CheckOutcome:
     return CheckOutcome(ERROR_CHECK, False, str(outcome.error), {"error": kind, "fix": outcome.error.fix})
 
 
-def _targets(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, keys: Sequence[str]
-) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+def newest_materializations(
+    instance: dg.DagsterInstance, table: str, keys: Sequence[str]
+) -> dict[str, Materialization]:
     """The newest materialization of each partition, which a check result must name to count for it.
 
     A partition that failed now may have an older one; without it the UI would show no result at all.
     """
-    found: dict[str, AssetCheckEvaluationTargetMaterializationData] = {}
+    found: dict[str, Materialization] = {}
 
     def look_up(partitions: Sequence[str]) -> None:
-        chosen = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[name for name in partitions if name] or None)
-        for record in context.instance.fetch_materializations(chosen, limit=len(partitions)).records:
-            found.setdefault(
-                record.partition_key or "",
-                AssetCheckEvaluationTargetMaterializationData(
-                    storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-                ),
-            )
+        names = [name for name in partitions if name]
+        chosen = dg.AssetRecordsFilter(asset_key=asset_key(table), asset_partitions=names or None)
+        for record in instance.fetch_materializations(chosen, limit=len(partitions)).records:
+            target = Materialization(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+            found.setdefault(record.partition_key or "", target)
 
     # Those of this run are the newest; only the rest has to be looked for one by one.
     look_up(keys)

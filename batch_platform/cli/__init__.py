@@ -11,6 +11,9 @@ import sys
 
 import click
 
+from batch_platform.cli.alerts import alerts
+from batch_platform.cli.arrived import arrived
+from batch_platform.cli.backfill import backfill
 from batch_platform.cli.contract import contract
 from batch_platform.cli.deliver import deliver
 from batch_platform.cli.demo import demo
@@ -18,9 +21,11 @@ from batch_platform.cli.lineage import lineage
 from batch_platform.cli.model import model
 from batch_platform.cli.places import home, ui
 from batch_platform.cli.preflight import preflight
+from batch_platform.cli.prune import prune
 from batch_platform.cli.replay import replay
 from batch_platform.cli.score import score
 from batch_platform.cli.sql import sql
+from batch_platform.cli.status import status
 from batch_platform.cli.tune import tune
 from batch_platform.cli.vacuum import vacuum
 from batch_platform.errors import BatchPlatformError
@@ -32,11 +37,30 @@ def cli() -> None:
     """Offline machine-learning predictions as time-partitioned assets.
 
     Exit codes: 0 done, 2 wrong configuration, 3 bad input, 4 broken contract, 5 registry, 6 model, 7 lake,
-    8 a run failed, 9 a sink, 10 the workers of an engine, 1 anything else.
+    8 a run failed, 9 a sink or alert, 10 the workers of an engine, 11 a partition is overdue, 1 anything else.
     """
 
 
-for command in (contract, deliver, demo, home, lineage, model, preflight, replay, score, sql, tune, ui, vacuum):
+for command in (
+    alerts,
+    arrived,
+    backfill,
+    contract,
+    deliver,
+    demo,
+    home,
+    lineage,
+    model,
+    preflight,
+    prune,
+    replay,
+    score,
+    sql,
+    status,
+    tune,
+    ui,
+    vacuum,
+):
     cli.add_command(command)
 
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, ValidationError
 
-from batch_platform.automation.declared import Declaration, Owners, Pipeline
+from batch_platform.automation.asked_once import asked_once, everyone
+from batch_platform.automation.declared import AutomationField, Declaration, Owners, Pipeline, SloField, objective
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
 from batch_platform.contracts.contract import Contract
+from batch_platform.errors import ConfigurationError
 from batch_platform.features.catalog import Catalog
 from batch_platform.features.checks import CHECKS
 from batch_platform.features.definition import FeatureTable, is_ephemeral, is_stored
@@ -21,12 +23,15 @@ from batch_platform.features.groups import Group, read_groups
 from batch_platform.features.lineage import LineageBook, Origins, through_ephemeral, told, whole_lineage
 from batch_platform.features.seeds import DeclaredSeed, seed_columns, seed_digest, seed_snapshot
 from batch_platform.outcomes import PartitionOutcome, Run
+from batch_platform.partitions import Offset
+from batch_platform.schedules.scheduled import Input, Role, Scheduled
 from batch_platform.settings import Settings
 from batch_platform.snapshots.capture import capture
 from batch_platform.snapshots.component import snapshot_columns, snapshot_timelines
 from batch_platform.snapshots.definition import Snapshot
 from batch_platform.sql.binding import input_schema
 from batch_platform.telemetry.cost import Meter
+from batch_platform.timelines import Reading
 
 _FOLLOWED = 40
 """Models whose columns are followed in one load, which takes some milliseconds for each; the next load follows more."""
@@ -63,6 +68,13 @@ class FeatureTables(Declaration):
     quarantine: Annotated[Quarantine, Field(description="The tolerance for rows that break the contract.")] = (
         Quarantine()
     )
+    slo: Annotated[
+        SloField | None,
+        Field(description="The deadline of each partition of each of its tables; meta.slo of a model comes before it."),
+    ] = None
+    automation: Annotated[
+        AutomationField, Field(description="When they are built by themselves.", default_factory=AutomationField)
+    ]
     owners: Owners = ()
 
     _group: Group | None = PrivateAttr(None)
@@ -79,10 +91,63 @@ class FeatureTables(Declaration):
         assert self._group is not None
         return self._group
 
+    def scheduled(self, context: dg.ComponentLoadContext) -> list[Scheduled]:
+        """Its stored tables and its seeds as the schedule sees them.
+
+        Raises:
+            ConfigurationError: a deadline cannot be met, or the rules make no sense.
+        """
+        group = self.group(context)
+        found = [
+            Scheduled(
+                seed.seed.table,
+                None,
+                Offset.parse("0d"),
+                self.automation.rules(None, seed.seed.table),
+                pipeline=self.pipeline,
+                owners=tuple(self.owners),
+                source=True,
+            )
+            for seed in group.seeds
+        ]
+        return [*found, *(self._scheduled(table) for table in group.tables if is_stored(table.model))]
+
+    def _scheduled(self, table: FeatureTable) -> Scheduled:
+        name = table.model.table
+        own = next((read for read in table.readings if read.timeline.table == name and read.timeline.calendar), None)
+        return Scheduled(
+            name,
+            table.calendar,
+            table.known_at,
+            self.automation.rules(table.calendar, name),
+            beside=(table.quarantine,),
+            inputs=tuple(_input(read) for read in table.readings if read.timeline.table != name),
+            past=own.keys if own is not None else None,
+            slo=objective(self._promise(table), table.known_at, table.calendar, "known_at"),
+            pipeline=self.pipeline,
+            owners=tuple(table.model.config.owners or self.owners),
+            code=table.sql_digest,
+        )
+
+    def _promise(self, table: FeatureTable) -> SloField | None:
+        """What `slo` holds for a table: that of its model's `config(meta={'slo': ...})`, else the component's."""
+        own = table.model.config.meta
+        if "slo" not in own:
+            return self.slo if table.calendar else None
+        try:
+            return None if own["slo"] is None else SloField.model_validate(own["slo"])
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(["meta.slo", *map(str, first["loc"])])
+            raise ConfigurationError(
+                f"{field}: {first['msg']}", where=str(table.model.path), fix="write it like {'due': '+1d 06:00'}"
+            ) from None
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One step for each model: its table, its quarantine, its checks. An ephemeral model has none."""
         with self.declaring():
             group = self.group(context)
+            self.scheduled(context)
         models = sql_models(context)
         steps = [self._seed_step(context, declared) for declared in group.seeds]
         steps += [self._step(context, table, models) for table in group.tables if not is_ephemeral(table.model)]
@@ -148,14 +213,21 @@ class FeatureTables(Declaration):
         )
 
 
+def _input(read: Reading) -> Input:
+    role = Role.UNDATED if read.timeline.calendar is None else Role.PARTITIONS
+    return Input(read.timeline.table, read.keys, role)
+
+
+@asked_once
 def feature_tables(context: dg.ComponentLoadContext) -> dict[str, FeatureTable]:
     """All feature tables that are stored, by model name."""
     return {name: table for name, table in sql_models(context).items() if is_stored(table.model)}
 
 
+@asked_once
 def sql_models(context: dg.ComponentLoadContext) -> dict[str, FeatureTable]:
     """All models of the project by name, views and ephemeral models among them."""
-    components = context.component_tree.get_all_components(of_type=FeatureTables)
+    components = everyone(context.component_tree, FeatureTables)
     found: dict[str, FeatureTable] = {}
     for component in components:
         with component.declaring():
@@ -195,7 +267,7 @@ def _read_groups(context: dg.ComponentLoadContext) -> None:
     }
     groups = [c._declared() for c in components]
     root = Settings.from_environment().project
-    read_groups(groups, Catalog(timelines, columns), root)
+    read_groups(groups, Catalog(dict(timelines), columns), root)
     book = LineageBook.of(root, _FOLLOWED)
     for component, group in zip(components, groups, strict=True):
         component._group = group

@@ -83,6 +83,16 @@ def newest_records(table: DeltaTable, partitions: Iterable[str] | None = None) -
     return found
 
 
+def keys_since(table: DeltaTable, version: int) -> set[str]:
+    """The partitions that commits after a version of an opened table have something to say about.
+
+    Raises:
+        LakeError: the log or a record in it cannot be read.
+    """
+    commits = int(table.version()) - version
+    return {key for _, text in _entries(table, commits) for key in Provenance.from_json(text).partitions}
+
+
 def newest_contract(table: DeltaTable) -> str | None:
     """The contract that the newest commit with one was held against, as JSON.
 
@@ -145,4 +155,5 @@ def files_of(table: DeltaTable, keys: Iterable[str]) -> dict[str, list[DataFile]
 
 def _add_actions(table: DeltaTable) -> pa.Table:
     with reading(table_name(table)):
-        return pa.table(table.get_add_actions(flatten=True))
+        # Not `pa.table`, which imports pandas: that takes longer than reading a thousand commits.
+        return pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()

@@ -92,9 +92,14 @@ class PartitionRecord:
     profile: str = ""
 
     @property
-    def content(self) -> tuple[str, Ledger, tuple[SourceRead, ...], ModelUsed | None, str]:
-        """What must be equal for a rerun to have changed nothing."""
-        return (self.digest, self.ledger, self.sources, self.model, self.rejected)
+    def content(self) -> tuple[str, Ledger, tuple[SourceRead, ...], ModelUsed | None, str, Mapping[str, str]]:
+        """What must be equal for a rerun to have changed nothing.
+
+        The content of the inputs counts, not their versions: what came out the same from a corrected input is recorded
+        as made from it, or it would count as outdated for good.
+        """
+        reads = {table: read.digest for table, read in self.inputs.items()}
+        return (self.digest, self.ledger, self.sources, self.model, self.rejected, reads)
 
 
 @dataclass(frozen=True)

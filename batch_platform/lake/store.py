@@ -57,7 +57,7 @@ class Lake:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        secret = next((name for name in self.options if _CREDENTIAL.search(name)), None)
+        secret = credential_in(self.options)
         if secret:
             raise ConfigurationError(
                 f"the lake option {secret!r} holds a credential", fix="set it as an environment variable instead"
@@ -239,6 +239,11 @@ class Lake:
             raise LakeError(
                 f"{what}: {first_line(error)}", where=where, fix="check the store and its credentials"
             ) from error
+
+
+def credential_in(options: Mapping[str, str]) -> str | None:
+    """The name of the first option that holds a credential, which only the environment may; None if there is none."""
+    return next((name for name in options if _CREDENTIAL.search(name)), None)
 
 
 def content_name(sha256: str) -> str:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from batch_platform.automation.declared import Declaration, FeatureTableName, Owners, Pipeline, find
+from batch_platform.automation.asked_once import asked_once, everyone
+from batch_platform.automation.declared import (
+    Declaration,
+    FeatureTableName,
+    Owners,
+    Pipeline,
+    SloField,
+    find,
+    objective,
+)
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
@@ -18,8 +28,12 @@ from batch_platform.features.component import feature_tables
 from batch_platform.features.definition import FeatureTable
 from batch_platform.models.definition import CHECKS, Label, ModelDefinition
 from batch_platform.models.gate import Threshold
+from batch_platform.models.training_windows import windows_of
 from batch_platform.outcomes import PartitionOutcome, Run
-from batch_platform.partitions import Cadence, Calendar, stretch_mapping
+from batch_platform.partitions import Cadence, Calendar, Offset, stretch_mapping
+from batch_platform.schedules.facts import Made
+from batch_platform.schedules.rules import DEFAULT_ATTEMPTS, Rules
+from batch_platform.schedules.scheduled import Input, Scheduled
 from batch_platform.settings import Settings
 from batch_platform.snapshots.component import snapshot_columns, snapshot_timelines
 from batch_platform.sql.binding import bind_condition, input_schema
@@ -56,6 +70,17 @@ class ThresholdField(dg.Model, dg.Resolvable):
     ] = None
 
 
+class TrainingAutomation(dg.Model, dg.Resolvable):
+    """When versions are trained without anybody asking: once for each window, never again by themselves."""
+
+    enabled: Annotated[bool, Field(description="false: only when somebody asks.")] = True
+    horizon: Annotated[
+        int | str | None, Field(description="How far back missing versions are trained: '3 months', or a number.")
+    ] = None
+    attempts: Annotated[int, Field(description="How often before something must change.")] = DEFAULT_ATTEMPTS
+    window: Annotated[str, Field(description="A batch window of the project's operations: runs start in it only.")] = ""
+
+
 @dg.scaffold_with(scaffolder("batch_platform.scaffold.model_version"))
 class ModelVersion(Declaration):
     """Trains `models/<name>`: one version for each serving window, from what was known before that window began."""
@@ -72,8 +97,14 @@ class ModelVersion(Declaration):
     )
     options: Annotated[dict[str, Any], Field(description="Settings of the trainer.", default_factory=dict)]
     gate: Annotated[dict[str, ThresholdField], Field(description="Figure -> threshold.", default_factory=dict)]
+    slo: Annotated[SloField | None, Field(description="The deadline of each window's version.")] = None
+    automation: Annotated[
+        TrainingAutomation, Field(description="When it is trained by itself.", default_factory=TrainingAutomation)
+    ]
     owners: Owners = ()
     description: Annotated[str, Field(description="Shown in the UI.")] = ""
+
+    _definition: ModelDefinition | None = PrivateAttr(None)
 
     @property
     def table(self) -> str:
@@ -87,6 +118,11 @@ class ModelVersion(Declaration):
             ConfigurationError: the features or the label's table do not exist, the label's SQL would give another
                 result each time, or a window makes no sense.
         """
+        if self._definition is None:
+            self._definition = self._declared(context)
+        return self._definition
+
+    def _declared(self, context: dg.ComponentLoadContext) -> ModelDefinition:
         table = find(self.features, feature_tables(context), "feature table")
         label = find(
             f"snapshots/{self.label.from_.removeprefix('snapshots/')}", snapshot_timelines(context), "snapshot"
@@ -118,11 +154,43 @@ class ModelVersion(Declaration):
             gate=tuple(Threshold(name, **field.model_dump()) for name, field in self.gate.items()),
         )
 
+    def scheduled(self, context: dg.ComponentLoadContext) -> list[Scheduled]:
+        """The model as the schedule sees it: a version is trained when its window begins.
+
+        Raises:
+            ConfigurationError: its deadline cannot be met, or its rules make no sense.
+        """
+        return [self._scheduled(self.definition(context))]
+
+    def _scheduled(self, definition: ModelDefinition) -> Scheduled:
+        begin = Offset.parse("0d")
+        calendar = definition.calendar
+
+        # A plan asks for the same windows several times, for the features and for the labels.
+        @lru_cache(maxsize=256)
+        def learned(window: str) -> tuple[str, ...]:
+            windows = windows_of(definition, window)
+            return windows.training + windows.holdout
+
+        told = self.automation.model_dump()
+        return Scheduled(
+            self.table,
+            calendar,
+            begin,
+            Rules.declared(calendar.cadence, f"{self.table}, automation", rerun_on=(), **told),
+            inputs=(Input(definition.features.table, learned), Input(definition.label.timeline.table, learned)),
+            slo=objective(self.slo, begin, calendar, "the start of the window"),
+            pipeline=self.pipeline,
+            owners=tuple(self.owners),
+            held=lambda settings: registered_windows(definition.name, settings),
+        )
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One asset with its checks; the gate does not block, since its consequence is promotion."""
         with self.declaring():
             self.refuse_namesake(context, self.name)
             definition = self.definition(context)
+            self._scheduled(definition)
         partitions = definition.calendar.definition
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
@@ -148,9 +216,17 @@ class ModelVersion(Declaration):
         return dg.Definitions(assets=[table_step(self.table, specs=[spec], checks=checks, compute=compute)])
 
 
+def registered_windows(name: str, settings: Settings) -> dict[str, Made]:
+    """The windows for which the registry holds a version of a model."""
+    from batch_platform.models.registry import Registry
+
+    return {version.window: Made(version.digest, model=version.number) for version in Registry(settings).versions(name)}
+
+
+@asked_once
 def model_definitions(context: dg.ComponentLoadContext) -> dict[str, ModelDefinition]:
     """All models of the project, by name."""
-    components = context.component_tree.get_all_components(of_type=ModelVersion)
+    components = everyone(context.component_tree, ModelVersion)
     found = {}
     for component in components:
         with component.declaring():

@@ -12,7 +12,7 @@ from batch_platform.lake.digest import combine
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.models.definition import ModelDefinition
-from batch_platform.models.training_rows import Windows
+from batch_platform.models.training_windows import Windows
 from batch_platform.outcomes import Run
 from batch_platform.telemetry.cost import Meter
 from batch_platform.versions import installed_version, running_commit

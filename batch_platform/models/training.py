@@ -23,7 +23,8 @@ from batch_platform.models.quality import Quality, base_rate_scores, evaluate, l
 from batch_platform.models.registry import Registry, Version
 from batch_platform.models.reloading import difference, scores_of
 from batch_platform.models.task import TrainingTask
-from batch_platform.models.training_rows import LABEL, Windows, labelled_rows, windows_of
+from batch_platform.models.training_rows import LABEL, labelled_rows
+from batch_platform.models.training_windows import Windows, windows_of
 from batch_platform.outcomes import Run
 from batch_platform.partitions import PARTITION_COLUMN
 from batch_platform.settings import Settings

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from batch_platform.automation.declared import Declaration, FeatureTableName, Owners, Pipeline, find
+from batch_platform.automation.declared import (
+    AutomationField,
+    Declaration,
+    FeatureTableName,
+    Owners,
+    Pipeline,
+    SloField,
+    find,
+    objective,
+)
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
 from batch_platform.engines import ENGINES
-from batch_platform.errors import ConfigurationError
+from batch_platform.errors import ConfigurationError, RegistryError
 from batch_platform.features.component import Quarantine, column_schema, feature_tables
 from batch_platform.features.quarantine import Tolerance
 from batch_platform.models.component import model_definitions
@@ -23,7 +32,6 @@ from batch_platform.models.runtimes.base import BATCH_ROWS
 from batch_platform.models.runtimes.scores import ScoreField
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import stretch_mapping
-from batch_platform.predictions.deadline import refuse_early_deadline
 from batch_platform.predictions.definition import (
     CHECKS,
     FEATURES_DIGEST,
@@ -34,18 +42,12 @@ from batch_platform.predictions.definition import (
 )
 from batch_platform.predictions.options import SHARD_ROWS, ScoringOptions
 from batch_platform.predictions.outputs import output_schema
+from batch_platform.schedules.scheduled import Input, Role, Scheduled
 from batch_platform.settings import Settings
 from batch_platform.sinks.declared import refuse_unknown_columns
 from batch_platform.sinks.delivery import CHECK, CHECK_TEXT
 from batch_platform.sinks.parsing import parse_sinks
 from batch_platform.telemetry.cost import Meter
-
-
-class Slo(dg.Model, dg.Resolvable):
-    """By when a partition must be there, relative to its start."""
-
-    due: Annotated[str, Field(description="'-1d 20:00': at eight in the evening of the day before.")]
-    warn: Annotated[str | None, Field(description="When to begin to worry; before `due`.")] = None
 
 
 class ScoringField(dg.Model, dg.Resolvable):
@@ -98,9 +100,14 @@ class PredictionTable(Declaration):
     sinks: Annotated[
         Sequence[dict[str, Any]], Field(description="Where committed predictions go: see docs/how-to/sinks.md.")
     ] = ()
-    slo: Annotated[Slo | None, Field(description="The deadline of each partition.")] = None
+    slo: Annotated[SloField | None, Field(description="The deadline of each partition.")] = None
+    automation: Annotated[
+        AutomationField, Field(description="When it is scored by itself.", default_factory=AutomationField)
+    ]
     owners: Owners = ()
     description: Annotated[str, Field(description="Shown in the UI.")] = ""
+
+    _definition: tuple[Predictions, ModelDefinition | None] | None = PrivateAttr(None)
 
     @property
     def table(self) -> str:
@@ -113,6 +120,11 @@ class PredictionTable(Declaration):
         Raises:
             ConfigurationError: features, model, engine, columns or the deadline make no sense.
         """
+        if self._definition is None:
+            self._definition = self._declared(context)
+        return self._definition
+
+    def _declared(self, context: dg.ComponentLoadContext) -> tuple[Predictions, ModelDefinition | None]:
         known = feature_tables(context)
         features = find(self.features, known, "feature table")
         if self.name in known:
@@ -125,8 +137,6 @@ class PredictionTable(Declaration):
         if not re.fullmatch(r"as_of|champion|[1-9][0-9]*", str(self.version)):
             raise ConfigurationError(f"version {self.version!r}", fix="use as_of, champion or a version number")
         model = model_definitions(context).get(self.registered_model)
-        if self.slo is not None:
-            refuse_early_deadline(self.slo.due, self.slo.warn, features.known_at, features.partitions)
         table = Predictions(
             name=self.name,
             features=features.model.table,
@@ -150,11 +160,40 @@ class PredictionTable(Declaration):
         refuse_unknown_columns(table.sinks, output_schema(table).names)
         return table, model
 
+    def scheduled(self, context: dg.ComponentLoadContext) -> list[Scheduled]:
+        """The table as the schedule sees it: a partition can be scored at its decision time.
+
+        Raises:
+            ConfigurationError: its deadline cannot be met, or its rules make no sense.
+        """
+        return [self._scheduled(*self.definition(context))]
+
+    def _scheduled(self, predictions: Predictions, model: ModelDefinition | None) -> Scheduled:
+        calendar = predictions.calendar
+        inputs = [Input(predictions.features, lambda key: [key])]
+        if model is not None and predictions.version == "as_of":
+            windows = model.calendar
+            inputs.append(Input(model.table, lambda key: [windows.key_at(predictions.decision(key))], Role.MODEL))
+        return Scheduled(
+            self.table,
+            calendar,
+            predictions.known_at,
+            self.automation.rules(calendar, self.table),
+            beside=(predictions.quarantine,),
+            inputs=tuple(inputs),
+            slo=objective(self.slo, predictions.known_at, calendar, "known_at"),
+            pipeline=self.pipeline,
+            owners=tuple(self.owners),
+            code=predictions.sql_digest,
+            serving=lambda settings: _serving(predictions, settings),
+        )
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One step: the predictions, the rows that could not be scored, the checks."""
         with self.declaring():
             self.refuse_namesake(context, self.name)
             predictions, model = self.definition(context)
+            self._scheduled(predictions, model)
         partitions = predictions.calendar.definition
 
         def compute(settings: Settings, keys: Sequence[str], run: Run, meter: Meter) -> list[PartitionOutcome]:
@@ -182,6 +221,21 @@ class PredictionTable(Declaration):
             checks += check_specs(predictions.table, {CHECK: CHECK_TEXT}, partitions, blocking=False)[1:]
         step = table_step(predictions.table, specs=specs, checks=checks, compute=compute, engine=self.engine)
         return dg.Definitions(assets=[step])
+
+
+def _serving(predictions: Predictions, settings: Settings) -> Callable[[str], str | None]:
+    from batch_platform.models.registry import Registry
+    from batch_platform.predictions.planning import serving_version
+
+    versions = Registry(settings).versions(predictions.registered_model)
+
+    def number(key: str) -> str | None:
+        try:
+            return serving_version(predictions, versions, key).number
+        except RegistryError:
+            return None
+
+    return number
 
 
 def _columns(predictions: Predictions) -> dg.TableSchema:

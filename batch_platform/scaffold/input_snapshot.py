@@ -68,6 +68,12 @@ def _document(params: Params, name: str, pattern: Pattern, sample: Sample | None
         raise ConfigurationError("--start without --cadence", fix="say how often a partition comes: --cadence daily")
     lines += ["  source:", f"    files: {scalar(pattern.files)}"]
     if sample is None:
+        lines += [
+            "    # or a database, a Delta table or a function instead of files: docs/how-to/sources.md",
+            "    # sql: {url_from: SHOP_DB, table: shop.orders, watermark: ordered_at}",
+            "    # delta: {table: s3://lake/orders, partition: day}",
+            "    # function: {call: shop.orders:of_day}",
+        ]
         lines += ["    # columns: {order_id: BIGINT, ordered_at: TIMESTAMPTZ}  # declare those of anything that lasts"]
     else:
         lines += ["    columns:"]

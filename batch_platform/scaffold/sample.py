@@ -16,10 +16,13 @@ import pyarrow.compute as pc
 
 from batch_platform.errors import ConfigurationError, SourceError
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
+from batch_platform.snapshots.column_types import TYPES, type_name
 from batch_platform.snapshots.conversion import parsed
+from batch_platform.snapshots.file_pattern import format_of
+from batch_platform.snapshots.file_shape import FileShape
 from batch_platform.snapshots.files import FilesSource
 from batch_platform.snapshots.jsonl_file import JsonLines, read_jsonl
-from batch_platform.snapshots.sources import TYPES, SourceSpec, format_of, type_name
+from batch_platform.snapshots.source_spec import SourceSpec
 
 _GUESSES = ("BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ")
 _UNTOLD = "VARCHAR"  # text, and columns without any value
@@ -69,7 +72,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, tuple[str, pa.ChunkedArray]]
     base = path.parent
     spec = SourceSpec(files=escape(path.name).replace("{", "{{").replace("}", "}}"))
     if kind == "csv":
-        names = list(FilesSource(spec, base).shape(path).columns) or _refused(spec, base, path)
+        names = list(_shape(spec, base).columns) or _refused(spec, base)
         texts = spec.model_copy(update={"columns": dict.fromkeys(names, "VARCHAR")})
         table = FilesSource(texts, base).read(None, None).table
         guessed = {name: _guess(table.column(name)) for name in names}
@@ -112,9 +115,14 @@ def _read_json(path: Path, spec: SourceSpec) -> tuple[dict[str, tuple[str, pa.Ch
     return usable, unusable
 
 
-def _refused(spec: SourceSpec, base: Path, path: Path) -> list[str]:
-    problem = FilesSource(spec, base).shape(path).problem
-    raise problem or SourceError("has no columns", where=str(path), fix="name a file with a header")
+def _shape(spec: SourceSpec, base: Path) -> FileShape:
+    source = FilesSource(spec, base)
+    return source.shape(source.files(None, None)[0])
+
+
+def _refused(spec: SourceSpec, base: Path) -> list[str]:
+    problem = _shape(spec, base).problem
+    raise problem or SourceError("has no columns", where=spec.files or "", fix="name a file with a header")
 
 
 def _guess(text: pa.ChunkedArray) -> str:

@@ -88,6 +88,10 @@ def _unblocked(_: str, __: str) -> str | None:
     return None
 
 
+def _unversioned(_: str) -> int:
+    return 0
+
+
 def _unknown(_: str, __: str) -> str | None:
     return None
 
@@ -101,23 +105,40 @@ class Facts:
         books: what tables hold.
         arrived: for tables whose source can be watched: partition -> what has arrived and is complete. A table that
             is not in here has a source that can only be tried.
+        asked: for the other tables that capture a source: partition -> what somebody asked for by name.
+        unreadable: table -> why what it holds cannot be read; nothing is made of it, or of what reads it.
         running: table -> its partitions that are queued or running, whoever asked for them; `""` for all of it.
+        requested: table -> its partitions that a backfill in progress is about to make; `""` for all of it.
         blocked: table, partition -> the blocking check whose newest result for it is a failure; None: there is none.
         closed_until: batch window, moment -> when it opens next; None: it is open now.
         seconds: table -> how long its recent runs took from request to end, at worst.
+        quotas: team -> how many runs it may have at once of those that are started without being asked for.
+        team_runs: team -> how many it has.
+        version: table -> a number that grows with each of its commits; it tells one request for the same from another.
         serving: prediction table, partition -> the model version that would score it today; None: not known.
     """
 
     now: datetime
     books: Books
     arrived: Mapping[str, Mapping[str, Arrival]] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[str, Arrival]] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     running: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+    requested: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     blocked: Callable[[str, str], str | None] = _unblocked
     closed_until: Callable[[str, datetime], datetime | None] = _open
     seconds: Mapping[str, float] = field(default_factory=dict)
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    team_runs: Mapping[str, int] = field(default_factory=dict)
+    version: Callable[[str], int] = _unversioned
     serving: Callable[[str, str], str | None] = _unknown
 
     def is_running(self, table: str, key: str) -> bool:
-        """Whether a partition is queued or running."""
-        keys = self.running.get(table, frozenset())
-        return key in keys or "" in keys
+        """Whether a partition is queued or running, or a backfill is about to make it."""
+        taken = (self.running.get(table, frozenset()), self.requested.get(table, frozenset()))
+        return any(key in keys or "" in keys for keys in taken)
+
+    def is_only_requested(self, table: str, key: str) -> bool:
+        """Whether a backfill is about to make a partition, and no run is at it yet."""
+        own = self.running.get(table, frozenset())
+        return self.is_running(table, key) and key not in own and "" not in own

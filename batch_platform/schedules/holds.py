@@ -6,7 +6,7 @@ Belongs here: the reasons, and finding the one that holds. Does not belong here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -35,6 +35,7 @@ class Hold(StrEnum):
     WINDOW = "its batch window is closed"
     CLOSED = "nothing may start now"
     TURN = "more urgent runs come first"
+    UNREADABLE = "what the table holds cannot be read"
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ def held_by_itself(
 ) -> Held | None:
     """What holds a partition, inputs aside; None: nothing."""
     name = table.table
-    if facts.is_running(name, key):
+    if facts.is_running(name, key) and not _overtakes_backfill(table, key, facts, latest_start):
         return Held(Hold.RUNNING, name, key)
-    tried = memory.get((name, key))
+    tried = memory.tried.get((name, key))
     if tried is not None and tried.cause == owed.cause:
         if tried.attempts >= table.rules.attempts and not owed.polled:
             return Held(Hold.GIVEN_UP, name, key, f"{tried.attempts} attempts")
@@ -83,6 +84,12 @@ def held_by_itself(
         if closed is not None:
             return Held(Hold.WINDOW, name, key, table.rules.window, closed)
     return None
+
+
+def _overtakes_backfill(table: Scheduled, key: str, facts: Facts, latest_start: datetime | None) -> bool:
+    """Whether a partition cannot wait for the backfill that is about to make it: the newest, once it is pressing."""
+    pressing = latest_start is not None and facts.now >= latest_start
+    return pressing and key >= table.newest(facts.now) and facts.is_only_requested(table.table, key)
 
 
 def unmet(
@@ -102,12 +109,31 @@ def unmet(
         latest_start: when it must start to be there by its deadline; None: it has none.
     """
     found = []
+    if table.serving is not None and facts.serving(table.table, key) is None:
+        found.append(Held(Hold.MODEL, table.table, key, "none is registered that could serve"))
     for read in table.inputs:
         for own in read.keys(key):
             held = _unmet(read, own, facts, expected, latest_start)
             if held is not None:
                 found.append(held)
-    return found
+    return [*found, *_unmet_past(table, key, facts, expected, latest_start)]
+
+
+def _unmet_past(
+    table: Scheduled,
+    key: str,
+    facts: Facts,
+    expected: Mapping[tuple[str, str], Held | None],
+    latest_start: datetime | None,
+) -> Iterator[Held]:
+    """The earlier partitions of a table that reads itself; those that nothing holds can be made in the same run."""
+    if table.past is None:
+        return
+    read = Input(table.table, table.past)
+    for own in table.past(key):
+        held = _unmet(read, own, facts, expected, latest_start)
+        if held is not None and (held.hold is not Hold.INPUT_OWED or expected[table.table, own] is not None):
+            yield held
 
 
 def _unmet(
@@ -120,11 +146,13 @@ def _unmet(
     place = (read.table, key)
     there = key in facts.books.live(read.table)
     coming = place in expected and not _is_hopeless(expected[place])
+    late = latest_start is not None and facts.now >= latest_start
     if read.role is Role.MODEL:
         waits = coming or facts.is_running(*place)
-        late = latest_start is not None and facts.now >= latest_start
         return Held(Hold.MODEL, *place) if waits and not there and not late else None
-    if facts.is_running(*place):
+    why = expected.get(place)
+    left = why is not None and why.hold is Hold.RUNNING if place in expected else not late
+    if facts.is_running(*place) and (left or not facts.is_only_requested(*place)):
         return Held(Hold.INPUT_RUNNING, *place)
     if coming:
         return Held(Hold.INPUT_OWED, *place)
@@ -136,4 +164,4 @@ def _unmet(
 
 def _is_hopeless(held: Held | None) -> bool:
     """Whether nothing will come of a partition unless something happens that nobody can expect."""
-    return held is not None and held.hold in (Hold.GIVEN_UP, Hold.INPUT_MISSING, Hold.INPUT_BLOCKED)
+    return held is not None and held.hold in (Hold.GIVEN_UP, Hold.INPUT_MISSING, Hold.INPUT_BLOCKED, Hold.UNREADABLE)

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-_FORMAT = 1
+_FORMAT = 2
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
-
-Memory = Mapping[tuple[str, str], "Tried"]
-"""Table and partition -> its attempts."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,22 @@ class Tried:
         return self.at + pause
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What one look leaves to the next.
+
+    Args:
+        tried: table and partition -> its attempts.
+        begun: when remembering began, in whole seconds since 1970; 0: nothing was ever remembered.
+    """
+
+    tried: Mapping[tuple[str, str], Tried] = field(default_factory=dict)
+    begun: int = 0
+
+
 def tried_again(memory: Memory, place: tuple[str, str], cause: str, now: datetime) -> Tried:
     """The attempts with one more; they are counted anew when the cause is another."""
-    before = memory.get(place)
+    before = memory.tried.get(place)
     count = before.attempts if before is not None and before.cause == cause else 0
     return Tried(cause, count + 1, now.astimezone(UTC).replace(microsecond=0))
 
@@ -50,20 +60,21 @@ def to_text(memory: Memory) -> str:
     """The memory as a sensor's cursor holds it."""
     entries = [
         [table, key, tried.cause, tried.attempts, int(tried.at.timestamp())]
-        for (table, key), tried in sorted(memory.items())
+        for (table, key), tried in sorted(memory.tried.items())
     ]
-    return json.dumps({"format": _FORMAT, "tried": entries}, separators=(",", ":"))
+    return json.dumps({"format": _FORMAT, "begun": memory.begun, "tried": entries}, separators=(",", ":"))
 
 
-def from_text(text: str | None) -> dict[tuple[str, str], Tried]:
-    """The memory that `to_text` wrote; none from a text that is not such: then partitions are tried anew."""
+def from_text(text: str | None) -> Memory:
+    """The memory that `to_text` wrote; an empty one from a text that is not such: then partitions are tried anew."""
     try:
         found = json.loads(text or "{}")
         if found.get("format") != _FORMAT:
-            return {}
-        return {
-            (table, key): Tried(cause, attempts, datetime.fromtimestamp(at, UTC))
+            return Memory()
+        tried = {
+            (str(table), str(key)): Tried(str(cause), int(attempts), datetime.fromtimestamp(int(at), UTC))
             for table, key, cause, attempts, at in found["tried"]
         }
-    except (ValueError, TypeError, AttributeError, KeyError):
-        return {}
+        return Memory(tried, int(found["begun"]))
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, OSError, RecursionError):
+        return Memory()

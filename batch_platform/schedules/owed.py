@@ -6,7 +6,8 @@ Belongs here: comparing what a table holds with what it should hold. Does not be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,21 +43,56 @@ class Owed:
     polled: bool = False
 
 
-def owed(table: Scheduled, facts: Facts) -> dict[str, Owed]:
-    """The partitions of a table that must be made, oldest first; nothing if nothing is made without being asked for."""
+def owed(table: Scheduled, facts: Facts, demanded: AbstractSet[str] = frozenset()) -> dict[str, Owed]:
+    """The partitions of a table that must be made, oldest first; nothing if nothing is made without being asked for.
+
+    Args:
+        table: the table.
+        facts: what is the case.
+        demanded: partitions that others, which must be made, read; they are made whatever their age, if they exist.
+    """
     arrived = facts.arrived.get(table.table)
     live = facts.books.live(table.table)
     found: dict[str, Owed] = {}
     if table.rules.enabled:
-        for key in table.within(table.rules.horizon, facts.now):
-            if key not in live and (arrived is None or key in arrived):
-                found[key] = Owed(Reason.MISSING, _cause(table, key, facts), table.source and arrived is None)
+        recent = set(table.within(table.rules.horizon, facts.now))
+        wanted = recent | {key for key in demanded if _exists(table, key, facts)}
+        for key in sorted(_with_past(table, wanted, live)):
+            # Sources are watched as far back as the horizon; what is older and needed can only be tried.
+            polled = table.source and (arrived is None or key not in recent)
+            if key not in live and (polled or not table.source or key in (arrived or {})):
+                found[key] = Owed(Reason.MISSING, _cause(table, key, facts), polled)
         for key, reason in _changed(table, facts):
             found[key] = Owed(reason, _cause(table, key, facts))
-    for key, arrival in (arrived or {}).items():
+    for key, arrival in (arrived or facts.asked.get(table.table, {})).items():
         if arrival.asked and (arrival.changed or key not in live):
             found[key] = Owed(Reason.ASKED, arrival.token)
     return dict(sorted(found.items()))
+
+
+def demands(table: Scheduled, needed: Iterable[str], books: Books) -> Iterator[tuple[str, str]]:
+    """The partitions of inputs that partitions of a table read and that are not there: table and partition."""
+    for key in needed:
+        for read in table.inputs:
+            live = books.live(read.table)
+            yield from ((read.table, own) for own in read.keys(key) if own not in live)
+
+
+def _with_past(table: Scheduled, wanted: AbstractSet[str], live: AbstractSet[str]) -> AbstractSet[str]:
+    """Partitions and, of a table that reads itself, what is not there of their past, as far back as that goes."""
+    if table.past is None:
+        return wanted
+    found, waiting = set(wanted), [key for key in wanted if key not in live]
+    while waiting:
+        new = {own for own in table.past(waiting.pop()) if own not in live} - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _exists(table: Scheduled, key: str, facts: Facts) -> bool:
+    """Whether a table has such a partition by now: readers may name some before its first one."""
+    return table.calendar is None or table.calendar.first <= key <= table.newest(facts.now)
 
 
 def _changed(table: Scheduled, facts: Facts) -> Iterable[tuple[str, Reason]]:
@@ -65,7 +101,7 @@ def _changed(table: Scheduled, facts: Facts) -> Iterable[tuple[str, Reason]]:
     keys = [key for key in table.within(table.rules.lookback, facts.now) if key in live]
     arrived = facts.arrived.get(table.table, {})
     yield from ((key, Reason.SOURCE) for key in keys if key in arrived and arrived[key].changed)
-    if not table.source and table.stored:
+    if not table.source and table.held is None:
         for key, made in facts.books.made(table.table, keys).items():
             reason = change(table, key, made, facts)
             if reason is not None:
@@ -79,6 +115,8 @@ def change(table: Scheduled, key: str, made: Made, facts: Facts) -> Reason | Non
         kind = RerunOn.UNDATED_INPUTS if read.role is Role.UNDATED and table.calendar else RerunOn.INPUTS
         if kind in told and read.role is not Role.MODEL and is_outdated(read.table, made, facts.books):
             return Reason.INPUTS
+    if table.past is not None and RerunOn.INPUTS in told and is_outdated(table.table, made, facts.books):
+        return Reason.INPUTS
     if RerunOn.CODE in told and table.code and made.code != table.code:
         return Reason.CODE
     serving = facts.serving(table.table, key) if RerunOn.MODEL in told else None
@@ -102,7 +140,8 @@ def _cause(table: Scheduled, key: str, facts: Facts) -> str:
     if table.source:
         arrival: Arrival | None = facts.arrived.get(table.table, {}).get(key)
         return arrival.token if arrival else ""
-    digests = [digest for read in table.inputs for digest in _seen(read, key, facts.books)]
+    own = [Input(table.table, table.past)] if table.past is not None else []
+    digests = [digest for read in (*table.inputs, *own) for digest in _seen(read, key, facts.books)]
     return combine([table.code, *digests])[:12]
 
 

@@ -65,9 +65,16 @@ def stretches(calendar: Calendar | None, keys: Iterable[str]) -> list[list[str]]
     return found
 
 
-def identity(table: str, parts: Sequence[tuple[str, str, int]]) -> str:
-    """Stands for a run of a table: the key, the cause and the number of the attempt of each of its partitions."""
-    joined = hashlib.sha256(table.encode())
+def identity(table: str, version: tuple[int, int], parts: Sequence[tuple[str, str, int]]) -> str:
+    """Stands for a run: what was decided and could not be remembered is decided as the same run again.
+
+    Args:
+        table: the table.
+        version: when the memory of attempts began, and the table's version: a memory may be lost, and a file may go
+            back to what it was.
+        parts: table and key, cause and number of the attempt of each partition.
+    """
+    joined = hashlib.sha256(repr((table, *version)).encode())
     for part in parts:
         joined.update(repr(part).encode())
     return joined.hexdigest()[:24]

@@ -6,15 +6,17 @@ case at some moment (`facts.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from batch_platform.partitions import Calendar, Offset
+from batch_platform.schedules.facts import Made
 from batch_platform.schedules.rules import Rules
 from batch_platform.schedules.slo import Slo
+from batch_platform.settings import Settings
 from batch_platform.timelines.lags import newest_known
 from batch_platform.timelines.lookbacks import Lookback
 
@@ -61,13 +63,17 @@ class Scheduled:
         ready: when a partition can be made at the earliest, relative to its start: `available` of a snapshot,
             `known_at` of features and predictions, the start of a model's serving window.
         inputs: what it is made from; none for a snapshot.
+        past: own partition -> the earlier ones of the same table that it reads, too; None: it does not read itself.
         rules: when it is made without anybody asking.
         slo: by when each partition must be there; None if nobody said.
         pipeline: the pipeline that declares it.
         owners: who answers for it.
         code: a digest of the SQL or outputs that make it now; empty if none is recorded with its partitions.
         source: whether it captures a source from outside, so that its partitions exist when they have arrived.
-        stored: whether it lies in the lake; model versions lie in the registry.
+        watched: whether its source can be looked at without capturing it, so that nothing is tried before it arrived.
+        held: for a table that does not lie in the lake, what holds its partitions: model versions lie in the registry.
+        serving: for a prediction table, the versions that would score its partitions now: partition -> version, None
+            if there is none; for `rerun_on: [model]`.
     """
 
     table: str
@@ -76,12 +82,20 @@ class Scheduled:
     rules: Rules
     beside: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
+    past: Callable[[str], Sequence[str]] | None = field(default=None, compare=False, repr=False)
     slo: Slo | None = None
     pipeline: str = ""
     owners: tuple[str, ...] = ()
     code: str = ""
     source: bool = False
-    stored: bool = True
+    watched: bool = False
+    held: Callable[[Settings], Mapping[str, Made]] | None = field(default=None, compare=False, repr=False)
+    serving: Callable[[Settings], Callable[[str], str | None]] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def team(self) -> str:
+        """The first team among its owners; empty if there is none."""
+        return next((owner.removeprefix("team:") for owner in self.owners if owner.startswith("team:")), "")
 
     def newest(self, now: datetime) -> str:
         """The newest partition that can be made at `now`; it may lie before the first one."""

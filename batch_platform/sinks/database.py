@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from batch_platform.errors import ConfigurationError, DeliveryError, first_line, is_transient
+from batch_platform.database_engine import engine_from, of_database, said
+from batch_platform.errors import DeliveryError, is_transient
 from batch_platform.partitions import PARTITION_COLUMN
+from batch_platform.secret_values import Secrets
 from batch_platform.sinks.base import Delivery
 from batch_platform.sinks.database_rows import copies, copy_rows, insert_rows
 from batch_platform.sinks.database_tables import refuse_misfit, staging_table, target_table
 from batch_platform.sinks.declared import DatabaseSink, Mode
-from batch_platform.sinks.secrets import Secrets
 
-_SECONDS = 15
 _UPSERTING = ("postgresql", "sqlite")
 
 
@@ -36,7 +34,7 @@ class DatabaseTarget:
 
     def __init__(self, declared: DatabaseSink, secrets: Secrets) -> None:
         self.name, self._declared, self._secrets = declared.name, declared, secrets
-        self._engine = _engine(declared, secrets)
+        self._engine = engine_from(declared.url_from, secrets, f"sink {declared.name!r}")
         self._fitting: pa.Schema | None = None
 
     def deliver(self, delivery: Delivery, batches: Iterator[pa.RecordBatch]) -> int:
@@ -51,11 +49,9 @@ class DatabaseTarget:
                     return _upsert(connection, table, delivery, batches)
                 return _replace(connection, table, delivery, batches)
         except Exception as error:
-            if not _of_database(error):
+            if not of_database(error):
                 raise
-            # The whole text of SQLAlchemy's errors has the statement and the rows in it.
-            told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-            found, transient = self._secrets.redacted(first_line(told)), is_transient(error)
+            found, transient = said(error, self._secrets), is_transient(error)
         raise DeliveryError(
             f"the database says: {found}",
             where=f"sink {self.name!r}, {delivery.place}",
@@ -124,32 +120,3 @@ def _take_turns(connection: sa.Connection, table: sa.Table, partition: str) -> N
         found = hashlib.sha256(f"{table.fullname}\n{partition}".encode()).digest()
         number = int.from_bytes(found[:8], "big", signed=True)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
-
-
-def _engine(declared: DatabaseSink, secrets: Secrets) -> sa.Engine:
-    place = f"sink {declared.name!r}"
-    value = secrets.take(declared.url_from)
-    wrong: str | None = None
-    try:
-        url = sa.make_url(value)
-        name = url.drivername
-        if name in ("postgres", "postgresql") and find_spec("psycopg") is not None:
-            url = url.set(drivername="postgresql+psycopg")
-        waiting = {"connect_timeout": _SECONDS} if url.get_backend_name() == "postgresql" else {}
-        return sa.create_engine(url, connect_args=waiting, hide_parameters=True, pool_pre_ping=True)
-    except NoSuchModuleError:
-        wrong = f"holds an address of a database that SQLAlchemy does not know: {name}"
-    except ModuleNotFoundError as error:
-        wrong = f"needs the driver {error.name}, which is not installed"
-    except (ArgumentError, ValueError):
-        wrong = "holds no address that SQLAlchemy understands"
-    raise ConfigurationError(
-        f"the environment variable {declared.url_from} {secrets.redacted(wrong)}",
-        where=place,
-        fix="set it to postgresql://..., sqlite:///... or another that SQLAlchemy knows, and install its driver",
-    )
-
-
-def _of_database(error: Exception) -> bool:
-    """Whether SQLAlchemy or a driver raised it; a driver's own errors come from copying."""
-    return isinstance(error, SQLAlchemyError) or type(error).__module__.partition(".")[0] == "psycopg"

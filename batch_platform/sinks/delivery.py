@@ -15,6 +15,7 @@ from batch_platform.errors import BatchPlatformError, DeliveryError, LakeError, 
 from batch_platform.lake.table import Table
 from batch_platform.outcomes import CheckOutcome, Run
 from batch_platform.partitions.places import place
+from batch_platform.secret_values import Secrets
 from batch_platform.settings import Settings
 from batch_platform.sinks.base import Delivery, Sink
 from batch_platform.sinks.book import Book
@@ -22,7 +23,6 @@ from batch_platform.sinks.committed import Committed
 from batch_platform.sinks.declared import SinkDeclaration
 from batch_platform.sinks.opening import open_sink
 from batch_platform.sinks.patience import Patience
-from batch_platform.sinks.secrets import Secrets
 from batch_platform.telemetry.logs import log
 
 CHECK = "delivered"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from batch_platform.secret_values import Secrets
 from batch_platform.settings import Settings
 from batch_platform.sinks.base import Sink
 from batch_platform.sinks.declared import DatabaseSink, FilesSink, RedisSink, SinkDeclaration
-from batch_platform.sinks.secrets import Secrets
 
 
 def open_sink(declared: SinkDeclaration, settings: Settings, secrets: Secrets) -> Sink:

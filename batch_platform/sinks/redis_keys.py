@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError, DeliveryError, first_line, is_transient
+from batch_platform.secret_values import Secrets
 from batch_platform.sinks.base import Delivery
 from batch_platform.sinks.declared import RedisSink
 from batch_platform.sinks.plain_values import json_rows, json_text
-from batch_platform.sinks.secrets import Secrets
 
 if TYPE_CHECKING:
     import redis

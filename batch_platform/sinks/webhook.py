@@ -19,9 +19,9 @@ from urllib.parse import quote, urlsplit
 import pyarrow as pa
 
 from batch_platform.errors import ConfigurationError, DeliveryError, first_line, is_transient
+from batch_platform.secret_values import Secrets
 from batch_platform.sinks.base import Delivery
 from batch_platform.sinks.declared import WebhookSink
-from batch_platform.sinks.secrets import Secrets
 
 SIGNATURE = "X-Batch-Platform-Signature"
 _SECONDS = 15

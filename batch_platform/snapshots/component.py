@@ -5,36 +5,61 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import dagster as dg
 import pyarrow as pa
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import Field
 
-from batch_platform.automation.declared import Declaration, Owners, Partitioning, Pipeline
+from batch_platform.automation.asked_once import asked_once, everyone
+from batch_platform.automation.declared import (
+    AutomationField,
+    Declaration,
+    Owners,
+    Partitioning,
+    Pipeline,
+    SloField,
+    objective,
+)
 from batch_platform.automation.reporting import check_specs
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step
 from batch_platform.errors import ConfigurationError, PartitionKeyError
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Offset
+from batch_platform.schedules.scheduled import Scheduled
+from batch_platform.schedules.watching import Watched
 from batch_platform.settings import Settings
 from batch_platform.snapshots.capture import KEY_CHECK, capture
+from batch_platform.snapshots.declared_sources import DatabaseSource, DeltaSource, FunctionSource
 from batch_platform.snapshots.definition import Snapshot
 from batch_platform.snapshots.findings import Findings
 from batch_platform.snapshots.preflight import preflight
-from batch_platform.snapshots.sources import SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import source_from
+from batch_platform.snapshots.watches import can_watch, watch_of
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline
+
+
+class DatabaseField(DatabaseSource, dg.Resolvable):
+    """The `source.sql:` field as YAML spells it."""
+
+
+class DeltaField(DeltaSource, dg.Resolvable):
+    """The `source.delta:` field as YAML spells it."""
+
+
+class FunctionField(FunctionSource, dg.Resolvable):
+    """The `source.function:` field as YAML spells it."""
 
 
 class SourceField(SourceSpec, dg.Resolvable):
     """The `source:` field as YAML spells it."""
 
-    @property
-    def origin(self) -> str:
-        """Where the rows come from, in a few words."""
-        return self.demo or self.files or ""
+    sql: DatabaseField | None = Field(None, description="A table or query of a SQL database.")
+    delta: DeltaField | None = Field(None, description="A Delta table that others write.")
+    function: FunctionField | None = Field(None, description="A Python function that gives the rows.")
 
 
 @dg.scaffold_with(scaffolder("batch_platform.scaffold.input_snapshot"))
@@ -47,7 +72,9 @@ class InputSnapshot(Declaration):
     """
 
     name: Annotated[str, Field(description="The table is snapshots/<name>.", pattern=r"^[a-z][a-z0-9_]*$")]
-    source: Annotated[SourceField, Field(description="Where the rows come from: demo data or files.")]
+    source: Annotated[
+        SourceField, Field(description="Where the rows come from: files, a database, a Delta table, a function.")
+    ]
     partitions: Annotated[
         Partitioning | None, Field(description="Cadence, start and time zone; none for a single, undated table.")
     ] = None
@@ -62,9 +89,11 @@ class InputSnapshot(Declaration):
         "refused"
     )
     description: Annotated[str, Field(description="Shown in the UI.")] = ""
+    slo: Annotated[SloField | None, Field(description="The deadline of each partition.")] = None
+    automation: Annotated[
+        AutomationField, Field(description="When it is captured by itself.", default_factory=AutomationField)
+    ]
     owners: Owners = ()
-
-    _pipeline: str = PrivateAttr("")
 
     @property
     def table(self) -> str:
@@ -77,18 +106,6 @@ class InputSnapshot(Declaration):
         if self.partitions is None:
             return Timeline(self.table, None, None)
         return Timeline(self.table, self.partitions.calendar(self.ahead), Offset.parse(self.available))
-
-    @classmethod
-    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        """Make the component from its `attributes:`; see `Declaration.load`."""
-        component = super().load(attributes, context)
-        component._pipeline = Pipeline.of(context, ()).name
-        return component
-
-    @property
-    def pipeline(self) -> str:
-        """The pipeline that declares it."""
-        return self._pipeline
 
     def snapshot(self) -> Snapshot:
         """The snapshot as a capture needs it.
@@ -105,11 +122,39 @@ class InputSnapshot(Declaration):
             columns_known=self.source.known_columns is not None,
         )
 
+    def scheduled(self, context: dg.ComponentLoadContext) -> list[Scheduled]:
+        """The snapshot as the schedule sees it: it can be captured as soon as it is available.
+
+        Raises:
+            ConfigurationError: its deadline cannot be met, or its rules make no sense.
+        """
+        calendar, ready = self.timeline.calendar, self.timeline.available or Offset.parse("0d")
+        return [
+            Scheduled(
+                self.table,
+                calendar,
+                ready,
+                self.automation.rules(calendar, self.table),
+                slo=objective(self.slo, ready, calendar, "available"),
+                pipeline=self.pipeline,
+                owners=tuple(self.owners),
+                source=True,
+                watched=can_watch(self.source),
+            )
+        ]
+
+    def watched(self, context: dg.ComponentLoadContext) -> list[Watched]:
+        """The snapshot with what looks at its source."""
+        base = Settings.from_environment().project
+        watch = watch_of(self.source, base=base, empty_allowed=self.empty == "allowed")
+        return [Watched(table, watch, self.source.settle_seconds) for table in self.scheduled(context)]
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """One asset and its checks."""
         with self.declaring():
             self.refuse_namesake(context, self.name)
             snapshot = self.snapshot()
+            self.scheduled(context)
         calendar = snapshot.calendar
         partitions = calendar.definition if calendar else None
         columns = self.source.known_columns
@@ -137,9 +182,10 @@ class InputSnapshot(Declaration):
         return dg.Definitions(assets=[table_step(self.table, specs=[spec], checks=checks, compute=compute)])
 
 
+@asked_once
 def snapshot_columns(context: dg.ComponentLoadContext) -> dict[str, dict[str, pa.DataType]]:
     """The columns of those snapshots whose source declares them, by table name."""
-    components = context.component_tree.get_all_components(of_type=InputSnapshot)
+    components = everyone(context.component_tree, InputSnapshot)
     known = {component.table: component.source.known_columns for component in components}
     return {table: columns for table, columns in known.items() if columns is not None}
 
@@ -188,9 +234,10 @@ def _keys(snapshot: Snapshot, first: str | None, last: str | None) -> list[str]:
     return calendar.keys_between(first, last)
 
 
+@asked_once
 def snapshot_timelines(context: dg.ComponentLoadContext) -> dict[str, Timeline]:
     """The timelines of all snapshots of the project, by table name."""
-    components = context.component_tree.get_all_components(of_type=InputSnapshot)
+    components = everyone(context.component_tree, InputSnapshot)
     found = {}
     for component in components:
         with component.declaring():

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from batch_platform.errors import SourceError
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
-from batch_platform.snapshots.sources import SourceSpec
+from batch_platform.snapshots.source_spec import SourceSpec
 
 _SHOWN_CHARACTERS = 40
 
@@ -42,7 +42,7 @@ def refuse_unusable_names(names: list[str], shown: str) -> None:
             raise SourceError(f"the column name {name!r} is reserved", where=shown, fix="rename it")
 
 
-def extra_columns(names: list[str], spec: SourceSpec, shown: str) -> list[str]:
+def extra_columns(names: list[str], spec: SourceSpec, shown: str, holder: str = "file") -> list[str]:
     """The columns that are not declared, once the names prove usable and the declared ones are all there.
 
     Raises:
@@ -54,9 +54,9 @@ def extra_columns(names: list[str], spec: SourceSpec, shown: str) -> list[str]:
     missing = [name for name in spec.columns if name not in names]
     if missing:
         raise SourceError(
-            f"missing column {listed(missing)}; the file has {listed(names)}",
+            f"missing column {listed(missing)}; the {holder} has {listed(names)}",
             where=shown,
-            fix="check the header line, the delimiter and `columns`",
+            fix="check the header line, the delimiter and `columns`" if holder == "file" else "check `columns`",
         )
     return [name for name in names if name not in spec.columns]
 
@@ -131,7 +131,7 @@ def converted(
             raise SourceError(
                 f"{_value(values[index])} is not {spec.columns[name] if spec.columns else kind}",
                 where=f"{shown}, row {rows_before + index + 1}, column {name!r}",
-                fix="correct the file or the declared type",
+                fix="correct the input or the declared type",
             ) from None
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(list(kinds.items())))
 

@@ -16,7 +16,7 @@ import pyarrow.csv as arrow_csv
 
 from batch_platform.errors import SourceError
 from batch_platform.snapshots.conversion import converted, extra_columns, listed, parsed, plain_schema
-from batch_platform.snapshots.sources import SourceSpec
+from batch_platform.snapshots.source_spec import SourceSpec
 from batch_platform.snapshots.utf8_stream import Utf8Stream
 
 _BLOCK_BYTES = 8 << 20

@@ -35,7 +35,8 @@ import pyarrow.csv as arrow_csv
 from batch_platform.errors import ConfigurationError, SourceError
 from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW
 from batch_platform.snapshots.demo_tables import TABLES, DemoTable, table_name
-from batch_platform.snapshots.sources import Extract, SourceFile, SourceSpec
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import Extract, SourceFile
 
 if TYPE_CHECKING:
     from batch_platform.partitions import Window

@@ -6,19 +6,18 @@ Belongs here: what can be known of a file without reading its rows. Does not bel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 
-from batch_platform.errors import BatchPlatformError, SourceError, foreseen
+from batch_platform.errors import BatchPlatformError, SourceError, first_line, foreseen
 from batch_platform.snapshots.conversion import refuse_unusable_names
 from batch_platform.snapshots.csv_file import csv_columns
 from batch_platform.snapshots.jsonl_file import read_jsonl
 from batch_platform.snapshots.parquet_file import parquet_footer
-from batch_platform.snapshots.sources import SourceSpec
+from batch_platform.snapshots.source_spec import SourceSpec
 
 FIRST_LINES = 100
 """How many lines of a file of JSON lines are looked at."""
@@ -45,15 +44,17 @@ class FileShape:
     problem: BatchPlatformError | None = None
 
 
-def shape_of(path: Path, shown: str, spec: SourceSpec) -> FileShape:
+def shape_of(opening: Callable[[], BinaryIO], shown: str, spec: SourceSpec) -> FileShape:
     """Look at a file: the header of CSV, the footer of Parquet, the first lines of JSON; never raises for the file."""
     try:
-        with path.open("rb") as file:
+        with opening() as file:
             return _shape(file, shown, spec)
     except SourceError as error:
         return FileShape(shown, {}, problem=error)
     except OSError as error:
-        return FileShape(shown, {}, problem=SourceError(f"cannot be opened: {error.strerror}", where=shown))
+        return FileShape(
+            shown, {}, problem=SourceError(f"cannot be opened: {error.strerror or first_line(error)}", where=shown)
+        )
     except Exception as error:  # whatever it is, it is this file's: other partitions must not fail with it
         return FileShape(shown, {}, problem=foreseen(error, shown))
 

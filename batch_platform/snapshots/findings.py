@@ -52,6 +52,7 @@ class Findings:
         partitions: how many partitions were asked for.
         files: how many files they have.
         opened: how many of them were looked at.
+        unseen: the source, if it is one that cannot be looked at beforehand; else empty.
     """
 
     table: str
@@ -59,6 +60,7 @@ class Findings:
     partitions: int = 0
     files: int = 0
     opened: int = 0
+    unseen: str = ""
 
     @property
     def breaks(self) -> bool:
@@ -67,6 +69,8 @@ class Findings:
 
     def lines(self) -> list[str]:
         """One line for what was looked at, then one for each difference with the first place where it was met."""
+        if self.unseen:
+            return [f"{self.table}: nothing to look at beforehand in {self.unseen}"]
         looked = f"{self.opened} of {self.files} files" if self.opened < self.files else f"{self.files} files"
         found = [f"{self.table}: looked at {looked} of {self.partitions} partitions"]
         alike: dict[tuple[bool, str], list[Finding]] = {}

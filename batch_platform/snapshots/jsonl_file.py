@@ -28,7 +28,7 @@ from batch_platform.snapshots.json_values import (
     kind_of,
     taken_by,
 )
-from batch_platform.snapshots.sources import SourceSpec
+from batch_platform.snapshots.source_spec import SourceSpec
 from batch_platform.snapshots.utf8_stream import Utf8Stream
 
 _LONGEST_LINE = 8 << 20
@@ -164,7 +164,7 @@ def _declared(
         raise SourceError(
             f"{as_shown(values[index])} is not {(spec.columns or {})[name]}",
             where=f"{shown}, row {rows + index + 1}, column {name!r}",
-            fix="correct the file or the declared type",
+            fix="correct the input or the declared type",
         )
     array = as_array(values, bool if pa.types.is_boolean(kind) else str, shown, name, rows)
     return converted(pa.record_batch({name: array}), {name: kind}, spec, parsed, shown, rows).column(0)

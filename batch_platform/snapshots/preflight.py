@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 import pyarrow as pa
@@ -19,12 +18,13 @@ from batch_platform.lake.schema import SOURCE_FILE, SOURCE_ROW, storage_schema
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform.partitions import Window
+from batch_platform.snapshots.column_types import type_name
 from batch_platform.snapshots.conversion import plain_schema
 from batch_platform.snapshots.definition import Snapshot, no_rows, stored_columns
 from batch_platform.snapshots.file_shape import FIRST_LINES, FileShape
 from batch_platform.snapshots.findings import Finding, Findings
-from batch_platform.snapshots.parquet_file import of_one_family
-from batch_platform.snapshots.sources import type_name
+from batch_platform.snapshots.listing import Listed
+from batch_platform.snapshots.typed_rows import of_one_family
 
 MOST_FILES = 2000
 """How many files one preflight opens at most."""
@@ -43,11 +43,11 @@ class Inspectable(Protocol):
         """The declared columns; None if the files decide."""
         ...
 
-    def paths(self, partition_key: str | None, window: Window | None) -> list[Path]:
+    def files(self, partition_key: str | None, window: Window | None) -> list[Listed]:
         """The partition's files."""
         ...
 
-    def shape(self, path: Path) -> FileShape:
+    def shape(self, file: Listed) -> FileShape:
         """What the beginning of a file tells."""
         ...
 
@@ -63,21 +63,22 @@ def preflight(snapshot: Snapshot, lake: Lake, keys: Sequence[str], most_files: i
     """
     source = snapshot.source
     if not isinstance(source, Inspectable):
-        return Findings(snapshot.table, partitions=len(keys))
+        spec = getattr(source, "spec", None)
+        return Findings(snapshot.table, partitions=len(keys), unseen=getattr(spec, "origin", type(source).__name__))
     stored = storage_schema(stored_columns(Table(lake, snapshot.table)))
     expected = _Expected(snapshot, source.columns, stored)
     differences: dict[str, list[Finding]] = {key: [] for key in keys}
-    listed: dict[str, list[Path]] = {}
+    found: dict[str, list[Listed]] = {}
     for key in keys:
         try:
-            listed[key] = source.paths(*_asked(snapshot, key))
+            found[key] = source.files(*_asked(snapshot, key))
         except BatchPlatformError as error:
             differences[key].append(Finding(key, "", "", "", str(error), breaks=True, error=error))
-    files = sum(map(len, listed.values()))
+    files = sum(map(len, found.values()))
     each = max(1, most_files // max(1, len(keys)))
-    chosen = [(key, path) for key in _spread(list(listed), most_files) for path in _spread(listed[key], each)]
+    chosen = [(key, file) for key in _spread(list(found), most_files) for file in _spread(found[key], each)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        shapes = list(pool.map(source.shape, (path for _, path in chosen)))
+        shapes = list(pool.map(source.shape, (file for _, file in chosen)))
     met: dict[str, list[FileShape]] = {}
     for (key, _), shape in zip(chosen, shapes, strict=True):
         met.setdefault(key, []).append(shape)

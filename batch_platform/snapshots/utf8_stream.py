@@ -23,7 +23,7 @@ class Utf8Stream(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, shown: str, *, packed: bool, tail: bytes = b"\n") -> None:
         file.seek(0)
-        self._bytes: Any = gzip.GzipFile(fileobj=file) if packed else file
+        self._bytes: Any = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
         self._shown, self._tail = shown, tail
         self._decoder = getincrementaldecoder("utf-8")()
         self._passed = 0

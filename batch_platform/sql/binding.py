@@ -7,7 +7,9 @@ it (`features/sandbox.py`), or what its columns ought to be (`features/binding.p
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +25,8 @@ from batch_platform.sql.walls import one_select, walled
 
 POSITION = {SOURCE_FILE: pa.string(), SOURCE_ROW: pa.int64()}
 """The columns that every input has beside its own: where a row stood in its source."""
+
+_conditions_lock = threading.Lock()
 
 
 class Binder:
@@ -101,6 +105,12 @@ class Binder:
         return self._read[kind]
 
 
+@cache
+def _conditions() -> duckdb.DuckDBPyConnection:
+    """Opening a connection takes longer than binding a hundred conditions in it."""
+    return walled()
+
+
 def bind_condition(sql: str, columns: pa.Schema, what: str) -> None:
     """Bind a condition to the columns of the table that it is about, without rows.
 
@@ -112,14 +122,15 @@ def bind_condition(sql: str, columns: pa.Schema, what: str) -> None:
     Raises:
         ConfigurationError: it cannot be bound.
     """
-    connection = walled()
-    try:
-        connection.register("rows", columns.empty_table())
-        connection.sql(f"SELECT CAST(({sql}) AS BOOLEAN) FROM rows")
-    except duckdb.Error as error:
-        raise _refused(what, error) from None
-    finally:
-        connection.close()
+    query = f"SELECT CAST(({sql}) AS BOOLEAN) FROM rows"
+    with _conditions_lock:
+        connection = _conditions()
+        try:
+            connection.register("rows", columns.empty_table())
+            one_select(connection, query, what)
+            connection.sql(query)
+        except duckdb.Error as error:
+            raise _refused(what, error) from None
 
 
 def input_schema(columns: Mapping[str, pa.DataType], partitioned: bool) -> pa.Schema:

@@ -205,7 +205,24 @@ CHANNELS = "type: batch_platform.InputSnapshot\nattributes:\n  name: channels\n"
     [
         (CHANNELS + "  source: {files: channels.csv\n", "line 4"),
         ("type: batch_platform.InputSnapsho\n", "no attribute `InputSnapsho`"),
-        (CHANNELS + "  sorce: {files: channels.csv}\n", "attributes.source"),
+        (
+            CHANNELS + "  sorce: {files: channels.csv}\n",
+            "defs.yaml:4, field attributes.sorce: there is no such field [and 1 more]",
+        ),
+        (
+            CHANNELS + "  source: {files: a.csv}\n  automation: {horizn: 7 days}\n",
+            "defs.yaml:5, field attributes.automation.horizn: there is no such field (",
+        ),
+        (
+            CHANNELS + "  source: {files: a.csv}\n  automation: {rerun_on: [input]}\n",
+            "rerun_on.0: expected 'inputs', 'undated_inputs', 'code' or 'model', found 'input'",
+        ),
+        (
+            CHANNELS + "  source: {files: a.csv}\n  slo: {due: 22:00}\n",
+            "field attributes.slo.due: expected text in quotes, found 1320",
+        ),
+        (CHANNELS + "  source: {files: a.csv}\n  slo: {}\n", "field attributes.slo.due: a field is missing ("),
+        (CHANNELS + "  source: {files: a.csv}\n  automation: no\n", "expected a mapping of fields, found False"),
         ("- a\n- b\n", "defs/shop/defs.yaml:1"),
         (CHANNELS + '  source: {files: "{day}.csv"}\n', "unknown placeholder {day}"),
         (
@@ -213,7 +230,19 @@ CHANNELS = "type: batch_platform.InputSnapshot\nattributes:\n  name: channels\n"
             "defs/shop/defs.yaml, InputSnapshot 'channels': start '2025-13-05' is not of the form",
         ),
     ],
-    ids=["no yaml", "no such type", "no such field", "a list", "a wrong field", "a wrong value"],
+    ids=[
+        "no yaml",
+        "no such type",
+        "no such field",
+        "no such field of a field",
+        "a wrong choice",
+        "a time without quotes",
+        "a missing field",
+        "no mapping",
+        "a list",
+        "a wrong field",
+        "a wrong value",
+    ],
 )
 def test_a_wrong_pipeline_is_one_line_without_dagsters_tree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str

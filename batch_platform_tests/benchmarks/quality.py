@@ -38,7 +38,8 @@ from batch_platform.models.quality import (
 )
 from batch_platform.models.tabular import train
 from batch_platform.models.task import TrainingTask
-from batch_platform.models.training_rows import LABEL, Windows, labelled_rows, windows_of
+from batch_platform.models.training_rows import LABEL, labelled_rows
+from batch_platform.models.training_windows import Windows, windows_of
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import PARTITION_COLUMN
 from batch_platform.settings import Settings

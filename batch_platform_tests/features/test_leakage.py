@@ -25,7 +25,8 @@ from batch_platform.lake.table import Table
 from batch_platform.outcomes import Run
 from batch_platform.partitions import Cadence, Calendar, Offset, Window
 from batch_platform.snapshots.capture import Snapshot, capture
-from batch_platform.snapshots.sources import Extract, Source, SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import Extract, Source, source_from
 from batch_platform.sql.model import load_model
 from batch_platform.telemetry.cost import Meter
 from batch_platform.timelines import Timeline, reading

@@ -15,7 +15,7 @@ from batch_platform.lake.commit import Commit, replace_partitions
 from batch_platform.lake.creation import LOG_RETENTION
 from batch_platform.lake.data_file import DataFile
 from batch_platform.lake.digest import digest_table
-from batch_platform.lake.provenance import WHOLE_TABLE, Ledger, PartitionRecord, SourceRead
+from batch_platform.lake.provenance import WHOLE_TABLE, InputRead, Ledger, PartitionRecord, SourceRead
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
 from batch_platform_tests.lake.disks import small_disk
@@ -138,6 +138,24 @@ def test_an_empty_partition_is_computed_and_a_missing_one_is_not(table: Table) -
     commit_rows(table, {TUE: A.slice(0, 0)})
     assert table.read().num_rows == 0
     assert table.partitions() == {MON, TUE}
+
+
+@pytest.mark.parametrize(("read", "version"), [(InputRead(8, "one"), 0), (InputRead(8, "another"), 1)])
+def test_the_same_rows_from_inputs_of_other_content_are_recorded_as_made_from_these(
+    table: Table, read: InputRead, version: int
+) -> None:
+    rows = signed_rows(1)
+    files = {"2025-01-05": [table.write("2025-01-05", rows)]}
+
+    def commit(read: InputRead) -> Commit:
+        records = {"2025-01-05": record_of(rows, inputs={"snapshots/orders": read})}
+        return replace_partitions(table, rows.schema, files, provenance_of(records))
+
+    first = commit(InputRead(7, "one"))
+    assert commit(read).version == first.version + version
+    found = table.records(["2025-01-05"])["2025-01-05"].record
+    assert found.inputs["snapshots/orders"].digest == read.digest
+    assert found.digest == digest_table(rows).hex
 
 
 def test_no_partitions_at_all_change_nothing_and_create_nothing(table: Table) -> None:

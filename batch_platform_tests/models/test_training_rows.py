@@ -14,7 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.models.training_rows import LABEL, labelled_rows, windows_of
+from batch_platform.models.training_rows import LABEL, labelled_rows
+from batch_platform.models.training_windows import windows_of
 from batch_platform.partitions import Cadence, Calendar, Offset
 from batch_platform.settings import Settings
 from batch_platform.timelines import Timeline

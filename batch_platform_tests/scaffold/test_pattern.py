@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from batch_platform.partitions import Cadence, Calendar
 from batch_platform.scaffold.pattern import pattern_of
-from batch_platform.snapshots.files import expand
-from batch_platform.snapshots.sources import SourceSpec
+from batch_platform.snapshots.file_pattern import expand
+from batch_platform.snapshots.source_spec import SourceSpec
 
 
 @pytest.mark.parametrize(

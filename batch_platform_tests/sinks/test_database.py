@@ -19,12 +19,13 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateTable
 
 from batch_platform.errors import ConfigurationError, DeliveryError
+from batch_platform.secret_values import Secrets
 from batch_platform.settings import Settings
 from batch_platform.sinks.database import DatabaseTarget
 from batch_platform.sinks.database_tables import target_table
 from batch_platform.sinks.declared import DatabaseSink, Mode
-from batch_platform.sinks.secrets import Secrets
-from batch_platform_tests.sinks.conftest import PASSWORD, free_port
+from batch_platform_tests.conftest import PASSWORD
+from batch_platform_tests.sinks.conftest import free_port
 from batch_platform_tests.sinks.rows import (
     MOMENT,
     MON,

@@ -13,10 +13,10 @@ from hypothesis import settings as configured
 from hypothesis import strategies as st
 
 from batch_platform.errors import ConfigurationError, DeliveryError, LakeError
+from batch_platform.secret_values import Secrets
 from batch_platform.settings import Settings
 from batch_platform.sinks.declared import RedisSink
 from batch_platform.sinks.redis_keys import RedisTarget
-from batch_platform.sinks.secrets import Secrets
 from batch_platform_tests.sinks.conftest import PASSWORD, free_port
 from batch_platform_tests.sinks.rows import KEY, MON, TUE, delivery, killed_in_mid_delivery, nothing_known, rows
 

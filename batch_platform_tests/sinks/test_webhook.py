@@ -9,8 +9,8 @@ import json
 import pytest
 
 from batch_platform.errors import ConfigurationError, DeliveryError
+from batch_platform.secret_values import Secrets
 from batch_platform.sinks.declared import WebhookSink
-from batch_platform.sinks.secrets import Secrets
 from batch_platform.sinks.webhook import SIGNATURE, WebhookTarget
 from batch_platform_tests.sinks.conftest import PASSWORD, Receiver, free_port
 from batch_platform_tests.sinks.rows import MON, TABLE, delivery, rows

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from batch_platform.errors import SourceError
-from batch_platform.snapshots.sources import Extract, SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import Extract, source_from
 
 
 def read(base: Path, files: str = "*.csv", **fields: Any) -> Extract:

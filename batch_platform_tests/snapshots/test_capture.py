@@ -19,7 +19,8 @@ from batch_platform.lake.table import Table
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Cadence, Calendar, Window
 from batch_platform.snapshots.capture import KEY_CHECK, Snapshot, capture
-from batch_platform.snapshots.sources import Extract, SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import Extract, source_from
 from batch_platform.telemetry.cost import Meter
 
 CALENDAR = Calendar(Cadence.DAILY, "2025-01-06")

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from batch_platform.errors import SourceError
 from batch_platform.snapshots.conversion import converted
-from batch_platform.snapshots.sources import Extract, SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import Extract, source_from
 
 AB = {"a": "BIGINT", "b": "VARCHAR"}
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from batch_platform.errors import ConfigurationError, SourceError
 from batch_platform.partitions import Window
 from batch_platform.snapshots import demo
-from batch_platform.snapshots.sources import Extract, SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import Extract, source_from
 
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST = date(2026, 11, 20)

@@ -11,7 +11,8 @@ import pytest
 
 from batch_platform.partitions import Window
 from batch_platform.snapshots.demo_tables import TABLES
-from batch_platform.snapshots.sources import SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import source_from
 
 DAY = Window(*(datetime(2026, 11, day, tzinfo=ZoneInfo("America/New_York")) for day in (20, 21)))
 POSITION = {"_source_file": pa.string(), "_source_row": pa.int64()}

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from batch_platform.errors import ConfigurationError, PartitionKeyError, SourceError
 from batch_platform.partitions import Window
 from batch_platform.snapshots.files import unchanging
-from batch_platform.snapshots.sources import Extract, SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import Extract, source_from
 
 KEY = "2026-11-20"
 WINDOW = Window(

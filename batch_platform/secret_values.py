@@ -1,6 +1,7 @@
-"""Secrets: read from the environment when they are needed, and taken out of every text that leaves a sink.
+"""Secrets: read from the environment when they are needed, and taken out of every text that leaves us.
 
-Drivers put addresses into their messages. Whatever a sink says is passed through `Secrets.redacted`.
+Drivers put addresses into their messages. Whatever a source, a sink or a channel says is passed through
+`Secrets.redacted`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _HIDDEN = "***"
 
 
 class Secrets:
-    """The secrets of one sink; showing the object shows none of them."""
+    """The secrets of one connection; showing the object shows none of them."""
 
     def __init__(self) -> None:
         self._values: set[str] = set()
