@@ -25,7 +25,7 @@ from batch_platform.automation.pools import pools_of
 from batch_platform.automation.run_history import FirstMade
 from batch_platform.automation.schedule import schedule_of
 from batch_platform.automation.scheduling import scheduling_sensor
-from batch_platform.operations.component import operations, refuse_unknown_windows
+from batch_platform.operations.component import operations, refuse_unknown_names, refuse_unknown_windows
 from batch_platform.settings import Settings
 
 PATIENCE = 5.0
@@ -58,10 +58,11 @@ def sensors(tree: dg.ComponentTree, pipelines: dg.Definitions) -> dg.Definitions
 
     Raises:
         ConfigurationError: what is declared about the operation makes no sense, or a table asks for a batch window
-            that is not declared.
+            that is not declared, or a quota or a route names a team or a pipeline that no table has.
     """
     declared = operations(tree)
     refuse_unknown_windows(tree, declared.windows)
+    refuse_unknown_names(tree, schedule_of(tree))
 
     kept: list[Observer] = []
     first_made: FirstMade = {}

@@ -82,17 +82,17 @@ def _about_what_lasts(
 ) -> Iterator[Message]:
     for variable, severity in alerting.taken(alert).items():
         for address in addresses.get(variable, ()):
-            occasion = _occasion(entry, _told(entry, address), severity, alerting, now, alert.patience)
+            occasion = _occasion(entry, _told(entry, address), severity, alerting, now, _is_ripe(entry, alert, now))
             if occasion is not None:
                 title, body = opened(alert, severity, alerting, occasion, entry.alert_id)
                 yield Message(entry.key, entry.alert_id, address, occasion, severity, title, body)
 
 
 def _occasion(
-    entry: Entry, told: Told, severity: Severity, alerting: Alerting, now: datetime, patience: timedelta
+    entry: Entry, told: Told, severity: Severity, alerting: Alerting, now: datetime, ripe: bool
 ) -> Occasion | None:
     if told.severity is None:
-        return Occasion.OPENED if now - entry.seen >= patience else None
+        return Occasion.OPENED if ripe else None
     if told.at is None:
         return Occasion.REMINDED
     if severity > told.severity or (entry.grew > told.at and now - told.at >= UPDATE_PAUSE):
@@ -100,6 +100,11 @@ def _occasion(
     if alerting.remind is not None and now - told.at >= alerting.remind:
         return Occasion.REMINDED
     return None
+
+
+def _is_ripe(entry: Entry, alert: Alert, now: datetime) -> bool:
+    """Whether an alert has been seen, as urgent as it is, for as long as it must be before anybody is told."""
+    return not alert.patience or now - max(entry.seen, alert.worst.since or entry.seen) >= alert.patience
 
 
 def _told(entry: Entry, address: str) -> Told:

@@ -113,8 +113,13 @@ class Book:
 
     @property
     def members(self) -> dict[str, frozenset[str]]:
-        """The alerts that are open -> their tables; see `grouped`."""
+        """The alerts that are remembered -> their tables; see `grouped`."""
         return {key: entry.tables for key, entry in self.entries.items()}
+
+    @property
+    def over(self) -> frozenset[str]:
+        """Those of them that are good again."""
+        return frozenset(key for key, entry in self.entries.items() if entry.healed is not None)
 
     def seen(self, alerts: Iterable[Alert], now: datetime, complete: bool = True) -> Book:
         """The book after a look.

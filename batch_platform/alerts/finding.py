@@ -52,6 +52,9 @@ _RUNBOOKS: Mapping[Kind, str] = {
 _PATIENCE = {Kind.SOURCE_UNREACHABLE: timedelta(minutes=10)}
 """How long something must last before anybody is told: what is looked at every few seconds fails now and then."""
 
+_PASSING = timedelta(minutes=10)
+"""The same for what only waits for work that goes on, as a whole history does where a project is new."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -127,7 +130,7 @@ class Finding:
     @property
     def patience(self) -> timedelta:
         """How long it must have been seen before anybody is told."""
-        return _PATIENCE.get(self.kind, timedelta())
+        return _PATIENCE.get(self.kind, _PASSING if self.cause.passing else timedelta())
 
     @property
     def place(self) -> str:

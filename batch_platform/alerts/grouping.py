@@ -6,7 +6,7 @@ Belongs here: which findings belong together, and what is affected. Does not bel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -102,6 +102,7 @@ def grouped(
     now: datetime,
     told: Mapping[str, frozenset[str]] | None = None,
     most: int = MOST_ALERTS,
+    over: Collection[str] = (),
 ) -> tuple[Alert, ...]:
     """The findings as alerts, one for each cause, the most urgent first.
 
@@ -110,14 +111,16 @@ def grouped(
         states: what `findings_of` was given; partitions that are not late yet are told as affected.
         tables: what is known of tables, by name.
         now: the moment.
-        told: the alerts that are open -> their tables. When a cause is gone and what it held up is only being made,
-            that still belongs to the alert that told of it.
+        told: the alerts that are remembered -> their tables. When a cause is gone and what it held up is only being
+            made, that still belongs to the alert that told of it.
         most: how many alerts there may be beside the one that holds the rest.
+        over: those of them that are good again; what is only being made brings none of them back.
     """
     told = told or {}
+    lasting = {key: tables for key, tables in told.items() if key not in over}
     members: dict[str, list[Finding]] = {}
     for finding in findings:
-        members.setdefault(_key(finding, told), []).append(finding)
+        members.setdefault(_key(finding, lasting), []).append(finding)
     held_up = _held_up(states, tables, now)
     alerts = []
     for key, found in members.items():

@@ -64,7 +64,8 @@ def states_of(
 
     def cause_at(place: tuple[str, str], text: str) -> Cause:
         held = decision.held.get(place)
-        works = is_in_work(held) or (held is None and (place in starting or facts.is_running(*place)))
+        soon = place in starting or facts.is_running(*place) or place[0] in facts.unwatched
+        works = is_in_work(held) or (held is None and soon)
         return Cause(place[0], *place, text, works)
 
     found: dict[tuple[str, str], State] = {}

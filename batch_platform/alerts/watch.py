@@ -86,7 +86,7 @@ def watched(
     else:
         book = replace(book, blind_since=None)
         findings = findings_of(look.states, look.tables, now, look.incidents)
-        alerts = grouped(findings, look.states, look.tables, now, book.members)
+        alerts = grouped(findings, look.states, look.tables, now, book.members, over=book.over)
     book = book.seen(alerts, now, complete=look is not None)
     arrived: list[Message] = []
     failed: list[tuple[Message, str]] = []

@@ -22,9 +22,10 @@ from batch_platform.automation.backfill_records import Recorded
 from batch_platform.automation.backfilling import OWNER
 from batch_platform.automation.cursors import cursor_of
 from batch_platform.automation.freshness import NAME as FRESHNESS
-from batch_platform.automation.observing import Observer, partitions_of
+from batch_platform.automation.observing import Observer
 from batch_platform.automation.run_history import FirstMade, RunHistory
 from batch_platform.automation.scheduling import NAME as SCHEDULING
+from batch_platform.automation.table_runs import partitions_of
 from batch_platform.partitions.places import place
 from batch_platform.schedules.arrival_book import read_book
 from batch_platform.schedules.decision import decide

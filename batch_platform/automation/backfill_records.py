@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -50,7 +50,7 @@ class Recorded:
 
     Args:
         backfill_id: its id.
-        status: in words; `paused` for one that was stopped by `stop_launching`.
+        status: in words; `paused` for one that was stopped by `stop_launching`, `done` once all of that was made.
         title: as the UI shows it.
         tags: those of all its runs.
         launched: when it was requested.
@@ -71,6 +71,18 @@ class Recorded:
     made: Places
     failed: Places
     working: int = 0
+
+    @property
+    def is_made(self) -> bool:
+        """Whether everything was made."""
+        return all(keys <= self.made.get(table, set()) for table, keys in self.target.items())
+
+    def with_made(self, made: Places) -> Recorded:
+        """The same with what its runs made after Dagster's daemon last looked."""
+        both = {table: self.made.get(table, set()) | made.get(table, set()) for table in {**self.made, **made}}
+        failed = {table: keys - both.get(table, set()) for table, keys in self.failed.items()}
+        found = replace(self, made=both, failed=failed)
+        return replace(found, status="done") if found.status == "paused" and found.is_made else found
 
     @property
     def is_over(self) -> bool:
@@ -203,6 +215,8 @@ def made_by(
     if data is None:
         return {}
     moment = TemporalContext(effective_dt=now, last_event_id=None)
+    # A table may have left the project since; Dagster would fail at it.
+    data = data._replace(target_subset=data.target_subset.filter_asset_keys(graph.get_all_asset_keys()))
     view = AssetGraphView(temporal_context=moment, instance=instance, asset_graph=graph)
     queryer = view.get_inner_queryer_for_back_compat()
     subset = get_asset_backfill_iteration_materialized_subset(backfill_id, data, graph, queryer)  # type: ignore[arg-type]

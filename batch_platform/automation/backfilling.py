@@ -19,6 +19,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.tags import BACKFILL_ID_TAG, PRIORITY_TAG
 
 from batch_platform.automation import backfill_records as records
+from batch_platform.automation import clock
 from batch_platform.automation.backfill_records import Recorded
 from batch_platform.automation.observing import Observer
 from batch_platform.backfills.plan import BackfillPlan, plan
@@ -144,11 +145,11 @@ class Backfills:
         Raises:
             ConfigurationError: there is none with this id.
         """
-        return records.find(self.instance, self.tables, backfill_id)
+        return self._up_to_date(records.find(self.instance, self.tables, backfill_id))
 
     def recent(self, limit: int = 20) -> list[Recorded]:
         """The newest backfills, whoever requested them, the newest first."""
-        return records.recent(self.instance, self.tables, limit)
+        return [self._up_to_date(found) for found in records.recent(self.instance, self.tables, limit)]
 
     def is_carried_out(self, now: datetime) -> bool:
         """Whether Dagster's daemon has looked for backfills in the last minutes."""
@@ -183,6 +184,13 @@ class Backfills:
         states = states_of(in_order(self.tables), left, self._facts(now), everything=everything)
         found = {table: to_make(own, everything=everything) for table, own in states.items()}
         return {table: keys for table, keys in found.items() if keys}
+
+    def _up_to_date(self, found: Recorded) -> Recorded:
+        """Dagster's daemon looks at no backfill that is over, but runs that were at work then may end later."""
+        if not found.is_over or found.is_made:
+            return found
+        made = records.made_by(self.instance, self._graph, self.tables, found.backfill_id, clock.now())
+        return found.with_made(made)
 
     def _refuse_if_over(self, backfill_id: str) -> None:
         found = self.find(backfill_id)

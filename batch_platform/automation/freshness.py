@@ -15,11 +15,12 @@ import dagster as dg
 
 from batch_platform.automation import clock
 from batch_platform.automation.cursors import cursor_of
-from batch_platform.automation.observing import Observer, partitions_of
+from batch_platform.automation.observing import Observer
 from batch_platform.automation.on_time import evaluations
 from batch_platform.automation.run_history import FirstMade, RunHistory
 from batch_platform.automation.runless_checks import make_room
 from batch_platform.automation.scheduling import NAME as SCHEDULING
+from batch_platform.automation.table_runs import partitions_of
 from batch_platform.errors import BatchPlatformError
 from batch_platform.schedules.decision import Decision, decide
 from batch_platform.schedules.facts import Facts

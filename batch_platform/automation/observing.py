@@ -16,22 +16,15 @@ from datetime import datetime
 from functools import cache
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    BACKFILL_ID_TAG,
-    PARTITION_NAME_TAG,
-)
 
 from batch_platform.automation.backfill_records import outstanding
 from batch_platform.automation.check_failures import CheckFailures
+from batch_platform.automation.table_runs import longest_recent, partitions_running, unfinished
 from batch_platform.errors import BatchPlatformError, LakeError
-from batch_platform.partitions import Calendar
 from batch_platform.schedules.arrival_book import ArrivalBook, arrivals, read_book
 from batch_platform.schedules.books import LakeBooks
 from batch_platform.schedules.facts import Arrival, Facts, Made
-from batch_platform.schedules.scheduled import WHOLE_TABLE, Scheduled
+from batch_platform.schedules.scheduled import Scheduled
 from batch_platform.schedules.windows import Windows
 from batch_platform.settings import Settings
 
@@ -40,8 +33,6 @@ TEAM = "batch_platform/team"
 
 _ENOUGH = 3
 """Tables that cannot be read, before any that can, after which it is the lake: each may take long to fail."""
-
-_MEASURED_RUNS = 200
 
 
 class StillReadingError(BatchPlatformError):
@@ -111,8 +102,8 @@ class Observer:
         if self.patience is not None:
             self._read_ahead(now, time.monotonic() + self.patience)
         unreadable = self._unreadable()
-        unfinished = [run.dagster_run for run in self._unfinished()]
-        arrived, asked = self._arrivals(now)
+        runs = unfinished(self.instance)
+        arrived, asked, unwatched = self._arrivals()
         serving = {table.table: table.serving for table in self.tables if table.serving is not None}
 
         @cache
@@ -132,15 +123,16 @@ class Observer:
             now=now,
             books=self.books,
             arrived=arrived,
+            unwatched=unwatched,
             asked=asked,
             unreadable=unreadable,
-            running=self._running(unfinished),
+            running=partitions_running(runs, self.tables),
             requested=outstanding(self.instance, self.tables),
             blocked=lambda table, key: failures(table).get(key),
             closed_until=self.windows.closed_until,
-            seconds=self.seconds(),
+            seconds=longest_recent(self.instance),
             quotas=self.quotas,
-            team_runs=Counter(run.tags[TEAM] for run in unfinished if TEAM in run.tags),
+            team_runs=Counter(run.tags[TEAM] for run in runs if TEAM in run.tags),
             version=self.books.version,
             serving=lambda table, key: versions(table)(key) if table in serving else None,
         )
@@ -181,70 +173,27 @@ class Observer:
                 self.books.made(table.table, table.within(table.rules.lookback, now))
             self.known.add(table.table)
 
-    def _arrivals(self, now: datetime) -> tuple[dict[str, dict[str, Arrival]], dict[str, dict[str, Arrival]]]:
-        """What has arrived for tables whose source is watched, and what was asked for of the others."""
+    def _arrivals(self) -> tuple[dict[str, dict[str, Arrival]], dict[str, dict[str, Arrival]], set[str]]:
+        """What has arrived for tables whose source is watched, what was asked for of the others, and which nobody has
+        looked at."""
+        unwatched: set[str] = set()
         arrived: dict[str, dict[str, Arrival]] = {}
         asked: dict[str, dict[str, Arrival]] = {}
         for table in self.tables:
             if not table.source:
                 continue
-            book = read_book(self.settings.lake, table.table) or ArrivalBook(watched=table.watched)
+            noted = read_book(self.settings.lake, table.table)
+            if noted is None and table.watched:
+                unwatched.add(table.table)
+            book = noted or ArrivalBook(watched=table.watched)
             keys = {*book.seen, *book.asked}
             found = arrivals(book, self.books.made(table.table, keys))
             (arrived if book.watched else asked)[table.table] = found
-        return arrived, asked
-
-    def running(self) -> dict[str, set[str]]:
-        """Table -> its partitions that are queued or running; `""` for all of it."""
-        return self._running([record.dagster_run for record in self._unfinished()])
-
-    def _unfinished(self) -> Sequence[dg.RunRecord]:
-        return self.instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-
-    def _running(self, runs: Iterable[dg.DagsterRun]) -> dict[str, set[str]]:
-        calendars = {table.table: table.calendar for table in self.tables}
-        found: dict[str, set[str]] = {}
-        for run in runs:
-            for key in run.asset_selection or ():
-                table = "/".join(key.path)
-                if table in calendars:
-                    found.setdefault(table, set()).update(partitions_of(run, calendars[table]))
-        return found
+        return arrived, asked, unwatched
 
     def failures(self, table: str) -> dict[str, str]:
         """Partition -> the first blocking check of a table that had failed on it when Dagster was last asked."""
         return self.checks.of(self.instance, self.blocking.get(table, ()))
-
-    def seconds(self) -> dict[str, float]:
-        """Table -> the longest time from request to end among its recent runs that succeeded.
-
-        Only runs of one partition count, and none of a backfill: a year in one run, or a run that waited behind all
-        others, says nothing about how long the day that is due next takes.
-        """
-        chosen = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
-        found: dict[str, float] = {}
-        for record in self.instance.get_run_records(chosen, limit=_MEASURED_RUNS):
-            tags = record.dagster_run.tags
-            several = tags.get(ASSET_PARTITION_RANGE_START_TAG) != tags.get(ASSET_PARTITION_RANGE_END_TAG)
-            if record.end_time is None or several or BACKFILL_ID_TAG in tags:
-                continue
-            lasted = record.end_time - record.create_timestamp.timestamp()
-            for key in record.dagster_run.asset_selection or ():
-                table = "/".join(key.path)
-                found[table] = max(found.get(table, 0.0), lasted)
-        return found
-
-
-def partitions_of(run: dg.DagsterRun, calendar: Calendar | None) -> list[str]:
-    """The partitions that a run makes of a table with this calendar; `[""]` if it makes the table as a whole."""
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
-    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
-    if calendar is None or first is None or last is None:
-        return [WHOLE_TABLE]
-    try:
-        return calendar.keys_between(first, last)
-    except (ValueError, OverflowError):  # Dagster keeps whatever tags somebody gives a run
-        return [WHOLE_TABLE]
 
 
 def _asked(held: Callable[[Settings], Mapping[str, Made]], settings: Settings) -> Callable[[], Mapping[str, Made]]:

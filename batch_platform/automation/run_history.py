@@ -16,8 +16,8 @@ from dagster._core.instance import RUNLESS_RUN_ID
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from batch_platform.automation.observing import partitions_of
 from batch_platform.automation.reporting import ERROR_CHECK, asset_key
+from batch_platform.automation.table_runs import partitions_of
 from batch_platform.errors import first_line
 from batch_platform.schedules.history import Failure, Underway
 from batch_platform.schedules.scheduled import WHOLE_TABLE, Scheduled

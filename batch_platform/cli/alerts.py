@@ -49,11 +49,11 @@ def _show(entry: Entry) -> None:
     for address, told in sorted(entry.told.items()):
         click.echo(f"  {address}: {_heard(told)}")
     if not entry.told and not entry.muted:
-        click.echo("  told nobody: no route takes it, or it is to be told at the next look")
+        click.echo("  told nobody: no route takes it, or it has not lasted for long enough to be told")
 
 
 def _heard(told: Told) -> str:
-    failed = f", the next message failed {told.attempts} times" if told.attempts else ""
+    failed = f", the next message failed {_counted(told.attempts, 'time')}" if told.attempts else ""
     if told.severity is None:
         return f"told nothing{failed}"
     at = f" at {told.at:%Y-%m-%d %H:%M} UTC" if told.at else ""
@@ -62,11 +62,14 @@ def _heard(told: Told) -> str:
 
 def _tell_troubles(book: Book) -> None:
     lasting = sum(entry.healed is None for entry in book.entries.values())
-    click.echo(f"{lasting} open, {len(book.troubles)} addresses take nothing")
+    takes = (
+        f"{_counted(len(book.troubles), 'address', 'addresses')} take{'s' if len(book.troubles) == 1 else ''} nothing"
+    )
+    click.echo(f"{lasting} open, {takes}")
     if book.lost:
-        click.secho(f"{book.lost} alerts were over and forgotten before everybody knew", fg="red", err=True)
+        click.secho(f"{_counted(book.lost, 'alert')} over and forgotten before everybody knew", fg="red", err=True)
     for address, trouble in sorted(book.troubles.items()):
-        what = f"{address}: {trouble.text}, {trouble.attempts} times in a row"
+        what = f"{address}: {trouble.text}, {_counted(trouble.attempts, 'time')} in a row"
         click.secho(f"{what}, tried again at {trouble.next_at:%Y-%m-%d %H:%M:%S} UTC", fg="red", err=True)
     if book.troubles:
         name, trouble = sorted(book.troubles.items())[0]
@@ -113,3 +116,7 @@ def _declared() -> Alerting:
     from batch_platform.operations.component import operations
 
     return operations(load_components()).alerting
+
+
+def _counted(count: int, what: str, several: str = "") -> str:
+    return f"{count} {what if count == 1 else several or f'{what}s'}"

@@ -9,7 +9,8 @@ import dagster as dg
 from pydantic import Field, PrivateAttr, ValidationError
 
 from batch_platform.automation.asked_once import asked_once, everyone
-from batch_platform.automation.declared import AutomationField, Declaration, Owners, Pipeline, SloField, objective
+from batch_platform.automation.declared import Declaration, Owners, Pipeline
+from batch_platform.automation.declared_schedule import AutomationField, SloField, objective
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step

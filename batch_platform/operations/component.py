@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import dagster as dg
@@ -15,6 +15,7 @@ from batch_platform.automation.declared import Declaration
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.errors import ConfigurationError
 from batch_platform.operations.definition import OperationsDefinition
+from batch_platform.schedules.scheduled import Scheduled
 from batch_platform.schedules.spans import DAYS, Span, parse_span
 from batch_platform.schedules.windows import Named, Windows, refuse_unknown_window
 
@@ -144,6 +145,34 @@ def refuse_unknown_windows(tree: dg.ComponentTree, windows: Windows) -> None:
         window = getattr(getattr(component, "automation", None), "window", "")
         with component.declaring():
             refuse_unknown_window(window, windows, "automation")
+
+
+def refuse_unknown_names(tree: dg.ComponentTree, tables: Sequence[Scheduled]) -> None:
+    """Refuse a quota or a route for a team or a pipeline that no table has: it would do nothing, and nobody notice.
+
+    A project without tables may name anything.
+
+    Raises:
+        ConfigurationError: with the names there are.
+    """
+    counted = {f"team:{table.team}" for table in tables if table.team}
+    owners = {owner for table in tables for owner in table.owners if owner.startswith("team:")}
+    pipelines = {table.pipeline for table in tables}
+    for component in tree.get_all_components(of_type=Operations) if tables else ():
+        with component.declaring():
+            declared = component.definition()
+            _refuse_unknown("quotas", [f"team:{team}" for team in declared.quotas], counted)
+            for route in declared.alerting.routes:
+                teams = [owner for owner in route.owners if owner.startswith("team:")]
+                _refuse_unknown(f"alerts.routes, {route.name}, owners", teams, owners)
+                _refuse_unknown(f"alerts.routes, {route.name}, pipelines", route.pipelines, pipelines)
+
+
+def _refuse_unknown(where: str, names: Iterable[str], there: Collection[str]) -> None:
+    for name in sorted(set(names) - set(there)):
+        raise ConfigurationError(
+            f"no table has {name!r}", where=where, fix=f"there are {', '.join(sorted(there)) or 'none'}"
+        )
 
 
 def _window_name(name: str) -> str:

@@ -9,16 +9,8 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from batch_platform.automation.declared import (
-    AutomationField,
-    Declaration,
-    FeatureTableName,
-    Owners,
-    Pipeline,
-    SloField,
-    find,
-    objective,
-)
+from batch_platform.automation.declared import Declaration, FeatureTableName, Owners, Pipeline, find
+from batch_platform.automation.declared_schedule import AutomationField, SloField, objective
 from batch_platform.automation.reporting import asset_key, check_specs
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step

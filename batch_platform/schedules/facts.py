@@ -105,6 +105,7 @@ class Facts:
         books: what tables hold.
         arrived: for tables whose source can be watched: partition -> what has arrived and is complete. A table that
             is not in here has a source that can only be tried.
+        unwatched: those of them that nobody has looked at yet, so that nothing is known of what has arrived.
         asked: for the other tables that capture a source: partition -> what somebody asked for by name.
         unreadable: table -> why what it holds cannot be read; nothing is made of it, or of what reads it.
         running: table -> its partitions that are queued or running, whoever asked for them; `""` for all of it.
@@ -121,6 +122,7 @@ class Facts:
     now: datetime
     books: Books
     arrived: Mapping[str, Mapping[str, Arrival]] = field(default_factory=dict)
+    unwatched: AbstractSet[str] = frozenset()
     asked: Mapping[str, Mapping[str, Arrival]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     running: Mapping[str, AbstractSet[str]] = field(default_factory=dict)

@@ -80,7 +80,7 @@ def root_cause(
         reason = _unheld(tables.get(table), place, decision, facts, failure, zone)
     else:
         since = f" since {_moment(underway.since, zone)}" if underway else ""
-        reason = _reason(place, held, failure, since, tables.get(table), zone)
+        reason = _reason(place, held, failure, since, tables.get(table), facts, zone)
     run_id = underway.run_id if underway and failure is None else failure.run_id if failure else ""
     # Whether what failed is being tried again or waits for that, it is the same trouble.
     kind = failure.text if failure else _kind(held, reason)
@@ -102,6 +102,7 @@ def _reason(
     failure: Failure | None,
     since: str,
     table: Scheduled | None,
+    facts: Facts,
     zone: ZoneInfo,
 ) -> str:
     failed = f"failed: {failure.text}" if failure else "failed"
@@ -117,7 +118,7 @@ def _reason(
         case Hold.INPUT_BLOCKED:
             return f"the check {held.detail} {failed}"
         case Hold.INPUT_MISSING:
-            return failed if failure else _absent(table)
+            return failed if failure else _absent(table, facts)
         case Hold.WINDOW:
             return f"its batch window {held.detail} is closed until {until}"
         case Hold.CLOSED:
@@ -158,10 +159,12 @@ def _unheld(
         return "is made only when somebody asks: automation is off"
     if key not in table.within(table.rules.horizon, facts.now):
         return "is older than the horizon: only a backfill makes it"
-    return _absent(table)
+    return _absent(table, facts)
 
 
-def _absent(table: Scheduled | None) -> str:
+def _absent(table: Scheduled | None, facts: Facts) -> str:
+    if table is not None and table.table in facts.unwatched:
+        return "nobody has looked at its source yet (is the daemon running?)"
     return "has not arrived" if table is not None and table.source else "is not there"
 
 

@@ -81,7 +81,7 @@ class Rules:
             raise ConfigurationError(f"attempts is {attempts}", where=where, fix="use 1 or more")
         usual = DEFAULT_HORIZON[cadence]
         return cls(
-            Lookback.parse(usual if horizon is None else horizon, cadence, where),
+            Lookback.parse(usual if horizon is None else horizon, cadence, where, "horizon"),
             Lookback.parse(usual if lookback is None else lookback, cadence, where),
             frozenset(rerun_on),
             attempts,

@@ -12,15 +12,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from batch_platform.automation.asked_once import asked_once, everyone
-from batch_platform.automation.declared import (
-    AutomationField,
-    Declaration,
-    Owners,
-    Partitioning,
-    Pipeline,
-    SloField,
-    objective,
-)
+from batch_platform.automation.declared import Declaration, Owners, Partitioning, Pipeline
+from batch_platform.automation.declared_schedule import AutomationField, SloField, objective
 from batch_platform.automation.reporting import check_specs
 from batch_platform.automation.scaffold import scaffolder
 from batch_platform.automation.step import table_step

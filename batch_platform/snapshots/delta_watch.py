@@ -17,7 +17,7 @@ from batch_platform.partitions import Window
 from batch_platform.schedules.watching import Glimpse, Windows
 from batch_platform.snapshots.delta_source import DeltaTableSource, telling
 from batch_platform.snapshots.delta_versions import commits
-from batch_platform.snapshots.watches import recorded
+from batch_platform.snapshots.recorded_files import recorded
 from batch_platform.snapshots.watermark import bounds
 
 _CUT = timedelta(milliseconds=1)

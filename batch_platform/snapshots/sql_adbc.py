@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from batch_platform.database_engine import CONNECT_SECONDS
 from batch_platform.errors import SourceError
-from batch_platform.snapshots.sql_session import Result
+from batch_platform.snapshots.sql_result import Result
 from batch_platform.snapshots.sql_types import SqlColumn, postgres_column
 
 

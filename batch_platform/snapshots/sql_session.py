@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,20 +16,10 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from batch_platform.errors import SourceError, first_line
+from batch_platform.snapshots.sql_result import Result
 from batch_platform.snapshots.sql_types import UNTOLD, SqlColumn, array_of, postgres_column
 
 _BATCH_ROWS = 1 << 15
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a statement gives: its columns in their order (names may repeat), and their values in batches.
-
-    A batch's arrays are those of the columns, before anything is converted.
-    """
-
-    columns: tuple[tuple[str, SqlColumn], ...]
-    batches: Iterator[pa.RecordBatch]
 
 
 class Session(Protocol):

@@ -18,11 +18,11 @@ from batch_platform.errors import SourceError
 from batch_platform.partitions import Window
 from batch_platform.schedules.watching import Glimpse, Windows
 from batch_platform.snapshots.declared_sources import DatabaseSource
+from batch_platform.snapshots.recorded_files import recorded
 from batch_platform.snapshots.sql_session import connection
 from batch_platform.snapshots.sql_source import SqlSource, opened
 from batch_platform.snapshots.sql_statements import within
 from batch_platform.snapshots.sql_types import column_of
-from batch_platform.snapshots.watches import recorded
 from batch_platform.snapshots.watermark import bounds
 
 

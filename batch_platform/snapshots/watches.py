@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from batch_platform.partitions import Window
 from batch_platform.schedules.watching import Glimpse, Watch, Windows
 from batch_platform.snapshots.declared_sources import FunctionSource
+from batch_platform.snapshots.recorded_files import recorded
 from batch_platform.snapshots.sources import Source, source_from
 
 if TYPE_CHECKING:
@@ -86,21 +87,3 @@ class ProbeWatch:
     def contents(self, key: str, window: Window | None) -> Mapping[str, str] | None:
         """What a capture would record of the rows; see `Watch.contents`."""
         return recorded(self._source, key, window, self._empty_allowed)
-
-
-def recorded(source: Source, key: str, window: Window | None, empty_allowed: bool) -> dict[str, str]:
-    """What a capture would record of a partition, found by reading it: path -> sha256.
-
-    Args:
-        source: the source.
-        key: the partition, and its window.
-        window: see there.
-        empty_allowed: whether a partition without rows counts; otherwise nothing is recorded of it.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    extract = source.read(key or None, window)
-    if extract.table.num_rows == 0 and not empty_allowed:
-        return {}
-    return {file.path: file.sha256 for file in extract.files}

@@ -35,15 +35,15 @@ class Lookback:
     unit: str = ""
 
     @classmethod
-    def parse(cls, value: int | str, cadence: Cadence, table: str) -> Lookback:
+    def parse(cls, value: int | str, cadence: Cadence, table: str, field: str = "lookback") -> Lookback:
         """Read `28`, `'28 days'`, `'6 hours'`, `'4 weeks'` or `'2 months'` for an input of this cadence.
 
-        A stretch that always holds equally many partitions becomes their number.
+        A stretch that always holds equally many partitions becomes their number. `table` and `field` name it in errors.
 
         Raises:
             ConfigurationError: the text is none of these, or the stretch holds no partition or more than a century.
         """
-        place = f"lookback of {table} is {value!r}"
+        place = f"{field} of {table} is {value!r}"
         example = f"such as 7, or '7 {_UNIT[cadence]}s'"
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise ConfigurationError(place, fix=f"use a number of partitions or a time, {example}")

@@ -35,7 +35,7 @@ NAMES = {"ALL": ["ALL"]}
 
 def look(book: Book, states: list[State], now: datetime, alerting: Alerting = EVERYBODY) -> tuple[Book, list[Message]]:
     """One look at which everything that is due arrives."""
-    found = alerts(states, now, book.members)
+    found = grouped(findings_of(states, TABLES, now), states, TABLES, now, book.members, over=book.over)
     book = book.seen(found, now)
     messages = due(book, found, alerting, NAMES, now)
     for message in messages:
@@ -104,6 +104,31 @@ def test_what_grows_is_told_after_an_hour_and_as_one() -> None:
         (days[0], at(8, 40)),
     ]
     assert occasions(steps) == [["opened"], [], [], ["updated"], []]
+
+
+def test_what_only_waits_for_work_that_goes_on_is_told_after_ten_minutes_and_for_a_failure_at_once() -> None:
+    history = [state(DELAYS, Hold.INPUT_RUNNING, FEATURES, key=f"2026-02-{day}", due=at(6)) for day in range(10, 23)]
+    working = [(history, NOW + minute * MINUTE) for minute in (0, 5, 9, 10, 11)]
+    assert occasions(working) == [[], [], [], ["opened"], []]
+    assert occasions([(history, NOW), ([], NOW + 9 * MINUTE), ([], NOW + 30 * MINUTE)]) == [[], [], []]
+    failed = state(DELAYS, Hold.INPUT_MISSING, FEATURES, due=at(6))
+    assert occasions([(history, NOW), ([*history, failed], NOW + MINUTE)]) == [[], ["opened"]]
+
+
+def test_a_day_whose_run_ends_a_little_late_is_told_only_ten_minutes_after_its_deadline() -> None:
+    day = [state(DELAYS, Hold.RUNNING, warn=at(5), due=at(6))]
+    steps = [(day, moment) for moment in (at(5), at(5, 59), at(6), at(6, 9), at(6, 10))]
+    assert occasions(steps) == [[], [], [], [], ["opened"]]
+
+
+def test_what_is_made_at_last_is_not_opened_anew_as_what_was_good_again_before() -> None:
+    steps = [
+        ([state(DELAYS, Hold.INPUT_MISSING, FEATURES, warn=at(5), due=at(6))], at(5, 55)),
+        (source_missing(), at(6, 30)),
+        *(([state(DELAYS, Hold.TURN, due=at(6))], at(6, minute)) for minute in range(31, 59)),
+        *(([], at(7, minute)) for minute in (0, 10, 11)),
+    ]
+    assert [told for told in occasions(steps) if told] == [["opened"], ["resolved"]]
 
 
 def test_what_a_planned_backfill_makes_is_told_only_if_it_is_still_wrong_afterwards() -> None:

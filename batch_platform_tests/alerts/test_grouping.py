@@ -68,6 +68,19 @@ def test_what_is_being_made_after_its_cause_is_gone_stays_with_the_alert_that_to
     assert anew.key == FEATURES
 
 
+def test_what_is_being_made_brings_back_no_alert_that_is_over() -> None:
+    starting = state(DELAYS, Hold.TURN, due=at(6))
+    told = {FEATURES: frozenset({DELAYS}), FLIGHTS: frozenset({DELAYS}), DELAYS: frozenset({DELAYS})}
+
+    def key(*over: str) -> str:
+        findings = findings_of([starting], TABLES, NOW)
+        (alert,) = grouped(findings, [starting], TABLES, NOW, told, over=over)
+        return alert.key
+
+    assert key(FEATURES, DELAYS) == FLIGHTS
+    assert key(FEATURES, FLIGHTS, DELAYS) == DELAYS
+
+
 def test_another_failure_after_the_cause_is_gone_is_another_alert() -> None:
     (before,) = alerts(source_missing())
     failed = [

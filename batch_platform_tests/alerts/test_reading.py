@@ -73,8 +73,9 @@ def states(
     memory: Memory | None = None,
     planned: Callable[[str, str], bool] = lambda _, __: False,
     late: tuple[tuple[str, str], ...] = (),
+    unwatched: AbstractSet[str] = frozenset(),
 ) -> dict[tuple[str, str], State]:
-    facts = Facts(now, Books(held), {FLIGHTS: {}}, blocked=lambda *place: (blocked or {}).get(place))
+    facts = Facts(now, Books(held), {FLIGHTS: {}}, unwatched, blocked=lambda *place: (blocked or {}).get(place))
     decision = decide(TABLES, facts, memory or Memory())
     return {one.place: one for one in states_of(TABLES, decision, facts, Failed(), planned, late)}
 
@@ -96,6 +97,11 @@ def test_a_partition_that_is_missing_has_its_deadline_and_the_cause_at_the_end_o
 def test_what_starts_now_is_work_that_goes_on() -> None:
     found = states({FLIGHTS: {MON, TUE}, FEATURES: {MON, TUE}, DELAYS: {MON}})
     assert found[DELAYS, TUE].cause.passing
+
+
+def test_a_source_that_nobody_has_looked_at_yet_is_about_to_be_looked_at() -> None:
+    assert states({}, unwatched={FLIGHTS})[DELAYS, TUE].cause.passing
+    assert not states({}, unwatched={"snapshots/others"})[DELAYS, TUE].cause.passing
 
 
 def test_where_all_is_there_nothing_is_said_but_of_what_is_due_next() -> None:

@@ -177,6 +177,18 @@ def test_a_paused_backfill_launches_nothing_and_goes_on_where_it_was(
         backfills.resume(backfill_id, NOW)
 
 
+def test_what_is_made_after_a_pause_is_told_as_made(deployment: tuple[Backfills, Daemon]) -> None:
+    backfills, looking = deployment
+    backfill_id = _launch(backfills, ORDERS, f"{WEEK[0]}..{WEEK[-1]}")
+    looking.look()
+    backfills.pause(backfill_id, NOW)
+    recorded = backfill_records.find(backfills.instance, backfills.tables, backfill_id)
+    assert (recorded.status, recorded.made) == ("paused", {}), "Dagster itself knows of nothing that was made"
+    (listed,) = backfills.recent()
+    for found in (listed, backfills.find(backfill_id)):
+        assert (found.status, found.made) == ("done", {ORDERS: set(WEEK)})
+
+
 def test_a_cancelled_backfill_ends(deployment: tuple[Backfills, Daemon]) -> None:
     backfills, looking = deployment
     backfill_id = _launch(backfills, f"{ORDERS} {FEATURES}", "2025-01-05..2025-01-08")

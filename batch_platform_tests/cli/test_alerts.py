@@ -68,8 +68,9 @@ def test_what_could_not_be_delivered_is_listed_and_an_error(instance: dg.Dagster
     book = Book().seen(alerts([state(DELAYS, due=at(6))]), NOW).failed(message, "answered 500", NOW)
     remember(instance, to_text(book))
     found = run("list")
-    assert "OPS: told nothing, the next message failed 1 times" in found.output
-    assert "OPS: answered 500, 1 times in a row, tried again at 2026-03-02 06:30:30 UTC" in found.output
+    assert "OPS: told nothing, the next message failed 1 time" in found.output
+    assert "OPS: answered 500, 1 time in a row, tried again at 2026-03-02 06:30:30 UTC" in found.output
+    assert "1 open, 1 address takes nothing" in found.output
     assert isinstance(found.exception, DeliveryError)
     assert found.exception.exit_code == 9
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from batch_platform.automation.schedule import schedule_of
 from batch_platform.errors import ConfigurationError
-from batch_platform.operations.component import operations, refuse_unknown_windows
+from batch_platform.operations.component import operations, refuse_unknown_names, refuse_unknown_windows
 from batch_platform.operations.definition import OperationsDefinition
 from batch_platform.schedules.windows import Maintenance
+from batch_platform.sensors import sensors
+from batch_platform.settings import PROJECT
 from batch_platform_tests.pipelines.project import Project
 
 EVERYTHING = """
@@ -137,3 +142,47 @@ def test_a_table_that_asks_for_a_window_that_nobody_declares_is_refused(project:
             ) as told:
                 refuse_unknown_windows(tree, found.windows)
             assert "defs/repeat_purchase/defs.yaml" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("quotas: {team:shop: 2}", ""),
+        ("quotas: {team:shpo: 2}", "quotas: no table has 'team:shpo' (there are team:shop)"),
+        ("alerts: {routes: [{name: a, to: {env: A}, owners: ['team:shop', b@c.d], pipelines: [repeat_purchase]}]}", ""),
+        ("alerts: {routes: [{name: a, to: {env: A}, owners: ['team:shpo']}]}", "a, owners: no table has 'team:shpo'"),
+        (
+            "alerts: {routes: [{name: a, to: {env: A}, pipelines: [x]}]}",
+            "pipelines: no table has 'x' (there are repeat",
+        ),
+    ],
+)
+def test_a_quota_or_a_route_for_nobody_is_refused_with_those_there_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setenv(PROJECT, str(project.root))
+    project.add("repeat_purchase")
+    _declare(project, text)
+    with project.tree() as tree:
+        if not said:
+            refuse_unknown_names(tree, schedule_of(tree))
+            return
+        with pytest.raises(ConfigurationError, match=re.escape(said)) as told:
+            refuse_unknown_names(tree, schedule_of(tree))
+        assert "defs/operations/defs.yaml" in str(told.value)
+
+
+def test_a_project_without_tables_may_have_quotas_already(project: Project) -> None:
+    _declare(project, "quotas: {team:shop: 2}")
+    with project.tree() as tree:
+        refuse_unknown_names(tree, schedule_of(tree))
+
+
+def test_the_code_location_does_not_load_with_a_quota_for_nobody(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PROJECT, str(project.root))
+    project.add("repeat_purchase")
+    _declare(project, "quotas: {team:shpo: 2}")
+    with project.tree() as tree, pytest.raises(ConfigurationError, match="no table has 'team:shpo'"):
+        sensors(tree, dg.Definitions())

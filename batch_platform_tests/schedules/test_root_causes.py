@@ -62,6 +62,11 @@ def test_a_source_that_has_not_delivered_is_the_reason_of_all_that_follows() -> 
     assert told.why is not None and told.why.hold is Hold.INPUT_MISSING
 
 
+def test_a_source_that_nobody_has_looked_at_is_not_told_as_one_that_has_not_delivered() -> None:
+    told = judged(shelf_with(), unwatched={SOURCE})
+    assert told.text == f"{SOURCE}[{DAY}]: nobody has looked at its source yet (is the daemon running?)"
+
+
 def test_the_error_of_the_run_that_failed_is_told_with_the_run() -> None:
     past = Past({(SOURCE, DAY, ""): Failure("SourceError: part-0.csv, row 1: 3 fields", "run-7")})
     told = judged(shelf_with(), past)

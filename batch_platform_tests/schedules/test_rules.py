@@ -29,5 +29,7 @@ def test_a_partition_is_tried_at_least_once(attempts: int) -> None:
 
 @pytest.mark.parametrize("value", ["soon", "0 days", -3, "1 hour", "200 years"])
 def test_a_horizon_that_is_none_is_refused_with_its_table(value: int | str) -> None:
-    with pytest.raises(ConfigurationError, match="orders"):
+    with pytest.raises(ConfigurationError, match=r"^horizon of orders is"):
         Rules.declared(Cadence.DAILY, "orders", horizon=value)
+    with pytest.raises(ConfigurationError, match=r"^lookback of orders is"):
+        Rules.declared(Cadence.DAILY, "orders", lookback=value)
