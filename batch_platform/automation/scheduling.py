@@ -27,7 +27,7 @@ from batch_platform.schedules.runs import PlannedRun
 from batch_platform.schedules.scheduled import Scheduled
 
 NAME = "scheduling"
-INTERVAL_SECONDS = 10
+INTERVAL_SECONDS = 5
 
 REASON, SCHEDULED, PIPELINE = "batch_platform/reason", "batch_platform/scheduled", "batch_platform/pipeline"
 
